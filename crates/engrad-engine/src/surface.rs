@@ -1,0 +1,114 @@
+//! Surfaces: page-aligned memory shared between host and engine.
+//!
+//! All `unsafe` of this crate is here. The argument is the same throughout: the mapping lives as long as the last
+//! handle, is never resized, and is only reached through guards of one reader-writer lock, so a `&mut [u8]` never
+//! coexists with another view. Every bit pattern is a valid element of the types offered.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use half::f16;
+use memmap2::MmapMut;
+
+use crate::{EngineError, Port};
+
+/// A block of page-aligned, zero-initialised memory; clones share it.
+#[derive(Debug, Clone)]
+pub struct Surface {
+    memory: Arc<RwLock<MmapMut>>,
+    bytes: usize,
+}
+
+impl Surface {
+    /// A new surface of at least `bytes` bytes.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] if the system has none.
+    pub fn new(bytes: usize) -> Result<Self, EngineError> {
+        let memory = MmapMut::map_anon(bytes.max(1))
+            .map_err(|e| EngineError::Memory { bytes, reason: e.to_string() })?;
+        Ok(Self { memory: Arc::new(RwLock::new(memory)), bytes })
+    }
+
+    /// A new surface that fits a port.
+    ///
+    /// # Errors
+    /// As [`Surface::new`].
+    pub fn for_port(port: &Port) -> Result<Self, EngineError> {
+        Self::new(port.bytes())
+    }
+
+    /// Size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether two handles share memory.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.memory, &other.memory)
+    }
+
+    /// Locks for reading; waits while a writer holds it.
+    pub fn read(&self) -> ReadGuard<'_> {
+        // A panic of another holder leaves bytes, and all bytes are valid: poisoning carries no information.
+        ReadGuard(self.memory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Locks for writing; waits while anyone holds it.
+    pub fn write(&self) -> WriteGuard<'_> {
+        WriteGuard(self.memory.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Shared access to a surface's bytes.
+#[derive(Debug)]
+pub struct ReadGuard<'a>(RwLockReadGuard<'a, MmapMut>);
+
+/// Exclusive access to a surface's bytes.
+#[derive(Debug)]
+pub struct WriteGuard<'a>(RwLockWriteGuard<'a, MmapMut>);
+
+macro_rules! views {
+    ($( $(#[$doc:meta])* $shared:ident $exclusive:ident $ty:ty; )*) => {
+        impl ReadGuard<'_> { $(
+            $(#[$doc])*
+            pub fn $shared(&self) -> &[$ty] {
+                let bytes: &[u8] = &self.0;
+                // SAFETY: the mapping is page-aligned and initialised, the length is rounded down to whole
+                // elements, every bit pattern is valid, and the borrow is tied to the guard.
+                unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<$ty>()) }
+            }
+        )* }
+        impl WriteGuard<'_> { $(
+            $(#[$doc])*
+            pub fn $exclusive(&mut self) -> &mut [$ty] {
+                let bytes: &mut [u8] = &mut self.0;
+                // SAFETY: as for the shared view, and the write lock makes the borrow exclusive.
+                unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / size_of::<$ty>()) }
+            }
+        )* }
+    };
+}
+
+views! {
+    /// The bytes.
+    bytes bytes_mut u8;
+    /// The elements of an fp16 surface, row padding included.
+    fp16 fp16_mut f16;
+    /// The elements of an fp32 surface, row padding included.
+    fp32 fp32_mut f32;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_memory_and_new_surfaces_are_zero() {
+        let surface = Surface::new(100).unwrap();
+        assert!(surface.read().bytes().iter().all(|&b| b == 0));
+        let other = surface.clone();
+        other.write().fp16_mut()[3] = f16::from_f32(1.5);
+        assert_eq!(surface.read().fp16()[3].to_f32(), 1.5);
+        assert!(surface.is_same(&other) && !surface.is_same(&Surface::new(100).unwrap()));
+    }
+}

@@ -1,0 +1,336 @@
+use std::collections::HashSet;
+
+use crate::{
+    Argument, Constant, DType, Definition, Function, MilError, Op, Operands, Operation, TensorType, Value,
+    ValueId, infer,
+};
+
+/// Makes a function op by op: every attribute becomes a named `const` in front of its operation (ane-facts 2.4),
+/// types are inferred from the op table, names are made unique.
+///
+/// A builder only ever holds a valid function: an operation that breaks its rule is an error and leaves no trace
+/// but its constants.
+#[derive(Debug)]
+pub struct Builder {
+    function: Function,
+    names: HashSet<String>,
+}
+
+impl Builder {
+    /// An empty function of operation set `ios18`.
+    pub fn new(name: &str) -> Self {
+        let function = Function {
+            name: name.to_owned(),
+            opset: "ios18".to_owned(),
+            values: Vec::new(),
+            inputs: Vec::new(),
+            ops: Vec::new(),
+            outputs: Vec::new(),
+        };
+        Self {
+            function,
+            names: HashSet::new(),
+        }
+    }
+
+    /// The function so far.
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// Type of a value.
+    pub fn ty(&self, id: ValueId) -> &TensorType {
+        self.function.ty(id)
+    }
+
+    /// Keeps a name free for [`Builder::rename_reserved`].
+    pub(crate) fn reserve(&mut self, name: &str) {
+        self.names.insert(name.to_owned());
+    }
+
+    /// Gives a value a name set aside with [`Builder::reserve`].
+    pub(crate) fn rename_reserved(&mut self, id: ValueId, name: &str) {
+        self.function.values[id.index()].name = name.to_owned();
+    }
+
+    /// A new parameter. Inputs must come before any operation that should be numbered after them; they may be
+    /// added at any time, and [`Builder::finish`] renumbers.
+    pub fn input(&mut self, name: &str, ty: TensorType) -> ValueId {
+        let name = self.unique(name);
+        let definition = Definition::Input(self.function.inputs.len());
+        let id = self
+            .function
+            .push_value(Value { name, ty, definition }, definition);
+        self.function.inputs.push(id);
+        id
+    }
+
+    /// A named constant.
+    pub fn constant(&mut self, name: &str, constant: Constant) -> ValueId {
+        let ty = constant.ty.clone();
+        self.push(Op::Const, name, Vec::new(), Some(constant), ty)
+    }
+
+    /// A floating-point scalar constant.
+    ///
+    /// # Errors
+    /// [`MilError::Constant`] if `dtype` is not a floating type.
+    pub fn scalar(&mut self, name: &str, dtype: DType, value: f32) -> Result<ValueId, MilError> {
+        Ok(self.constant(name, Constant::float(dtype, value)?))
+    }
+
+    /// Any operation from complete arguments, given in any order.
+    ///
+    /// # Errors
+    /// [`MilError::Op`] with the broken rule.
+    pub fn op(
+        &mut self,
+        op: Op,
+        name: &str,
+        mut arguments: Vec<(&'static str, Argument)>,
+    ) -> Result<ValueId, MilError> {
+        arguments.sort_by_key(|(n, _)| *n);
+        let ty =
+            infer(op, &Operands::new(&self.function, op, &arguments)).map_err(|reason| MilError::Op {
+                name: name.to_owned(),
+                op: op.name(),
+                reason,
+            })?;
+        Ok(self.push(op, name, arguments, None, ty))
+    }
+
+    fn push(
+        &mut self,
+        op: Op,
+        name: &str,
+        arguments: Vec<(&'static str, Argument)>,
+        constant: Option<Constant>,
+        ty: TensorType,
+    ) -> ValueId {
+        let name = self.unique(name);
+        let definition = Definition::Result {
+            op: self.function.ops.len(),
+            result: 0,
+        };
+        let id = self
+            .function
+            .push_value(Value { name, ty, definition }, definition);
+        self.function.ops.push(Operation {
+            op,
+            arguments,
+            constant,
+            results: vec![id],
+        });
+        id
+    }
+
+    /// `wanted`, or `wanted_2`, `wanted_3` … if taken.
+    fn unique(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        let mut suffix = 1;
+        while !self.names.insert(name.clone()) {
+            suffix += 1;
+            name = format!("{wanted}_{suffix}");
+        }
+        name
+    }
+
+    /// An attribute of the operation about to be named `name`, as `name_attribute`.
+    fn attribute(
+        &mut self,
+        name: &str,
+        attribute: &'static str,
+        value: Constant,
+    ) -> (&'static str, Argument) {
+        (
+            attribute,
+            Argument::Value(self.constant(&format!("{name}_{attribute}"), value)),
+        )
+    }
+
+    fn unary(&mut self, op: Op, name: &str, x: ValueId) -> Result<ValueId, MilError> {
+        self.op(op, name, vec![("x", Argument::Value(x))])
+    }
+
+    fn binary(&mut self, op: Op, name: &str, x: ValueId, y: ValueId) -> Result<ValueId, MilError> {
+        self.op(
+            op,
+            name,
+            vec![("x", Argument::Value(x)), ("y", Argument::Value(y))],
+        )
+    }
+
+    fn with_epsilon(&mut self, op: Op, name: &str, x: ValueId, epsilon: f32) -> Result<ValueId, MilError> {
+        let epsilon = Constant::float(self.ty(x).dtype, epsilon)?;
+        let epsilon = self.attribute(name, "epsilon", epsilon);
+        self.op(op, name, vec![epsilon, ("x", Argument::Value(x))])
+    }
+
+    fn reduce(&mut self, op: Op, name: &str, x: ValueId, axes: &[i32]) -> Result<ValueId, MilError> {
+        let axes = self.attribute(name, "axes", Constant::ints(axes));
+        let keep = self.attribute(name, "keep_dims", Constant::bool(true));
+        self.op(op, name, vec![axes, keep, ("x", Argument::Value(x))])
+    }
+
+    /// `transpose_x(x) · transpose_y(y)` over the last two dimensions.
+    ///
+    /// # Errors
+    /// [`MilError::Op`], as do all of the methods that follow.
+    pub fn matmul(
+        &mut self,
+        name: &str,
+        (x, transpose_x): (ValueId, bool),
+        (y, transpose_y): (ValueId, bool),
+    ) -> Result<ValueId, MilError> {
+        let tx = self.attribute(name, "transpose_x", Constant::bool(transpose_x));
+        let ty = self.attribute(name, "transpose_y", Constant::bool(transpose_y));
+        self.op(
+            Op::Matmul,
+            name,
+            vec![tx, ty, ("x", Argument::Value(x)), ("y", Argument::Value(y))],
+        )
+    }
+
+    /// The same elements in another shape; no operation if the shape is already that.
+    ///
+    /// # Errors
+    /// See [`Builder::matmul`].
+    pub fn reshape(&mut self, name: &str, x: ValueId, shape: &[usize]) -> Result<ValueId, MilError> {
+        if self.ty(x).shape == shape {
+            return Ok(x);
+        }
+        let shape: Vec<i32> = shape.iter().map(|&d| i32::try_from(d).unwrap_or(0)).collect();
+        let shape = self.attribute(name, "shape", Constant::ints(&shape));
+        self.op(Op::Reshape, name, vec![shape, ("x", Argument::Value(x))])
+    }
+
+    /// Dimensions reordered.
+    ///
+    /// # Errors
+    /// See [`Builder::matmul`].
+    pub fn transpose(&mut self, name: &str, x: ValueId, perm: &[i32]) -> Result<ValueId, MilError> {
+        let perm = self.attribute(name, "perm", Constant::ints(perm));
+        self.op(Op::Transpose, name, vec![perm, ("x", Argument::Value(x))])
+    }
+
+    /// `size` positions of one axis from `begin`, all of the others.
+    ///
+    /// # Errors
+    /// See [`Builder::matmul`].
+    pub fn slice_axis(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        axis: usize,
+        begin: usize,
+        size: usize,
+    ) -> Result<ValueId, MilError> {
+        let mut begins = vec![0i32; self.ty(x).rank()];
+        let mut sizes: Vec<i32> = self
+            .ty(x)
+            .shape
+            .iter()
+            .map(|&d| i32::try_from(d).unwrap_or(0))
+            .collect();
+        if let (Some(b), Some(s)) = (begins.get_mut(axis), sizes.get_mut(axis)) {
+            (*b, *s) = (
+                i32::try_from(begin).unwrap_or(-1),
+                i32::try_from(size).unwrap_or(0),
+            );
+        }
+        let begin = self.attribute(name, "begin", Constant::ints(&begins));
+        let size = self.attribute(name, "size", Constant::ints(&sizes));
+        self.op(
+            Op::SliceBySize,
+            name,
+            vec![begin, size, ("x", Argument::Value(x))],
+        )
+    }
+
+    /// Tensors joined along an axis.
+    ///
+    /// # Errors
+    /// See [`Builder::matmul`].
+    pub fn concat(&mut self, name: &str, values: &[ValueId], axis: i32) -> Result<ValueId, MilError> {
+        let axis = self.attribute(name, "axis", Constant::int(axis));
+        let interleave = self.attribute(name, "interleave", Constant::bool(false));
+        self.op(
+            Op::Concat,
+            name,
+            vec![axis, interleave, ("values", Argument::Tuple(values.to_vec()))],
+        )
+    }
+
+    /// Softmax along an axis.
+    ///
+    /// # Errors
+    /// See [`Builder::matmul`].
+    pub fn softmax(&mut self, name: &str, x: ValueId, axis: i32) -> Result<ValueId, MilError> {
+        let axis = self.attribute(name, "axis", Constant::int(axis));
+        self.op(Op::Softmax, name, vec![axis, ("x", Argument::Value(x))])
+    }
+
+    /// Conversion to another floating type.
+    ///
+    /// # Errors
+    /// See [`Builder::matmul`].
+    pub fn cast(&mut self, name: &str, x: ValueId, dtype: DType) -> Result<ValueId, MilError> {
+        let dtype = self.attribute(name, "dtype", Constant::string(dtype.name()));
+        self.op(Op::Cast, name, vec![dtype, ("x", Argument::Value(x))])
+    }
+
+    /// The finished function with those outputs, inputs numbered first.
+    ///
+    /// # Errors
+    /// [`MilError::Function`] if there is no output, or an output is a constant (the device refuses one).
+    pub fn finish(mut self, outputs: &[ValueId]) -> Result<Function, MilError> {
+        let fault = |reason: String| MilError::Function {
+            function: self.function.name.clone(),
+            reason,
+        };
+        if outputs.is_empty() {
+            return Err(fault("has no outputs".to_owned()));
+        }
+        for &output in outputs {
+            if self.function.constant(output).is_some() {
+                let name = &self.function.value(output).name;
+                return Err(fault(format!("output `{name}` is a constant")));
+            }
+        }
+        self.function.outputs = outputs.to_vec();
+        Ok(self.function.without_dead_code())
+    }
+}
+
+macro_rules! shorthand {
+    ($( $method:ident = $kind:ident $op:ident ( $($arg:ident : $ty:ty),* ) $doc:literal; )*) => {
+        impl Builder { $(
+            #[doc = $doc]
+            ///
+            /// # Errors
+            /// [`MilError::Op`] if the operands break the op's rule.
+            pub fn $method(&mut self, name: &str, $($arg: $ty),*) -> Result<ValueId, MilError> {
+                self.$kind(Op::$op, name, $($arg),*)
+            }
+        )* }
+    };
+}
+
+shorthand! {
+    add = binary Add(x: ValueId, y: ValueId) "x + y.";
+    sub = binary Sub(x: ValueId, y: ValueId) "x − y.";
+    mul = binary Mul(x: ValueId, y: ValueId) "x · y elementwise.";
+    real_div = binary RealDiv(x: ValueId, y: ValueId) "x / y.";
+    exp = unary Exp(x: ValueId) "e^x.";
+    sqrt = unary Sqrt(x: ValueId) "√x.";
+    square = unary Square(x: ValueId) "x².";
+    sigmoid = unary Sigmoid(x: ValueId) "1/(1 + e^−x).";
+    silu = unary Silu(x: ValueId) "x · sigmoid(x).";
+    tanh = unary Tanh(x: ValueId) "Hyperbolic tangent.";
+    identity = unary Identity(x: ValueId) "x.";
+    log = with_epsilon Log(x: ValueId, epsilon: f32) "ln(x + epsilon).";
+    rsqrt = with_epsilon Rsqrt(x: ValueId, epsilon: f32) "1/√(x + epsilon).";
+    inverse = with_epsilon Inverse(x: ValueId, epsilon: f32) "1/(x + epsilon).";
+    reduce_sum = reduce ReduceSum(x: ValueId, axes: &[i32]) "Sum over axes, extents kept as one.";
+    reduce_mean = reduce ReduceMean(x: ValueId, axes: &[i32]) "Mean over axes, extents kept as one.";
+}

@@ -1,0 +1,39 @@
+//! The MIL language: the waist of the project.
+//!
+//! MIL is the text intermediate language that Apple's tools compile for the Neural Engine. Everything above
+//! this crate builds MIL programs, everything below runs them; nothing here knows which model a program came
+//! from or which engine will run it.
+//!
+//! * [`Program`], [`Function`], [`Operation`]: the intermediate representation, values in definition order.
+//! * [`Op`] and its table: every operation's arguments, shape rule and derivative rule, written down once.
+//! * [`Builder`]: makes functions op by op, inferring types.
+//! * [`Program::to_text`] and [`parse`]: canonical text form and back.
+//! * [`verify`]: the language rules.
+//! * [`differentiate`]: derives a backward function from a forward one.
+//! * [`pack`]: merges inputs of equal channel count into one port along the width axis.
+//! * [`blob`]: the weight-blob storage that text programs refer to.
+//!
+//! This crate opens no files, starts no threads and knows nothing of Apple's run time.
+#![forbid(unsafe_code)]
+
+pub mod blob;
+mod builder;
+mod constant;
+pub mod differentiate;
+mod error;
+mod ops;
+pub mod pack;
+mod program;
+mod text;
+mod types;
+pub mod verify;
+
+pub use builder::Builder;
+pub use constant::{Constant, ConstantData};
+pub use differentiate::differentiate;
+pub use error::MilError;
+pub use ops::{ArgumentKind, ArgumentSpec, Op, OpInfo, Operands, infer};
+pub use program::{Argument, Definition, Function, Operation, Program, Value, ValueId};
+pub use text::parse;
+pub use types::{DType, MAX_ELEMENTS, MAX_RANK, TensorType};
+pub use verify::verify;
