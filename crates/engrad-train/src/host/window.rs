@@ -1,0 +1,248 @@
+use engrad_engine::{Port, Surface};
+use engrad_mil::DType;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+
+/// Rows below this many elements in all are converted on the calling thread.
+const PARALLEL: usize = 1 << 14;
+
+/// A rectangle of a surface: some or all columns of its rows, as f32 from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    surface: Surface,
+    dtype: DType,
+    rows: usize,
+    columns: usize,
+    /// Elements from one row to the next.
+    stride: usize,
+    /// First column.
+    offset: usize,
+}
+
+impl Window {
+    /// The whole of a port's surface.
+    pub(crate) fn of_port(port: &Port, surface: &Surface) -> Self {
+        Self::part(port, surface, 0, port.width())
+    }
+
+    /// `columns` columns of a port's surface from `offset`.
+    pub(crate) fn part(port: &Port, surface: &Surface, offset: usize, columns: usize) -> Self {
+        Self {
+            surface: surface.clone(),
+            dtype: port.ty.dtype,
+            rows: port.rows(),
+            columns,
+            stride: port.stride_elements(),
+            offset,
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Whether two windows look at the same memory.
+    pub(crate) fn shares_surface(&self, other: &Self) -> bool {
+        self.surface.is_same(&other.surface)
+    }
+
+    /// Writes every row: `fill` gets the row's number and a buffer of its columns.
+    pub(crate) fn write_rows(&self, fill: impl Fn(usize, &mut [f32]) + Sync) {
+        let (offset, columns) = (self.offset, self.columns);
+        let mut guard = self.surface.write();
+        match self.dtype {
+            DType::Fp32 => self.for_rows(guard.fp32_mut(), |row, line: &mut [f32]| {
+                fill(row, &mut line[offset..offset + columns]);
+            }),
+            _ => self.for_rows_with_buffer(guard.fp16_mut(), |row, line: &mut [f16], buffer| {
+                fill(row, buffer);
+                line[offset..offset + columns].convert_from_f32_slice(buffer);
+            }),
+        }
+    }
+
+    /// Rewrites every row in place: `change` gets the row's number and its present columns.
+    pub(crate) fn update_rows(&self, change: impl Fn(usize, &mut [f32]) + Sync) {
+        let (offset, columns) = (self.offset, self.columns);
+        let mut guard = self.surface.write();
+        match self.dtype {
+            DType::Fp32 => self.for_rows(guard.fp32_mut(), |row, line: &mut [f32]| {
+                change(row, &mut line[offset..offset + columns]);
+            }),
+            _ => self.for_rows_with_buffer(guard.fp16_mut(), |row, line: &mut [f16], buffer| {
+                let line = &mut line[offset..offset + columns];
+                line.convert_to_f32_slice(buffer);
+                change(row, buffer);
+                line.convert_from_f32_slice(buffer);
+            }),
+        }
+    }
+
+    fn for_rows<T: Send>(&self, elements: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) {
+        let rows = elements.chunks_mut(self.stride).take(self.rows);
+        if self.rows * self.columns < PARALLEL {
+            rows.enumerate().for_each(|(row, line)| work(row, line));
+        } else {
+            elements
+                .par_chunks_mut(self.stride)
+                .take(self.rows)
+                .with_min_len(8)
+                .enumerate()
+                .for_each(|(row, line)| work(row, line));
+        }
+    }
+
+    fn for_rows_with_buffer<T: Send>(
+        &self,
+        elements: &mut [T],
+        work: impl Fn(usize, &mut [T], &mut [f32]) + Sync,
+    ) {
+        if self.rows * self.columns < PARALLEL {
+            let mut buffer = vec![0.0; self.columns];
+            let rows = elements.chunks_mut(self.stride).take(self.rows);
+            rows.enumerate()
+                .for_each(|(row, line)| work(row, line, &mut buffer));
+        } else {
+            elements
+                .par_chunks_mut(self.stride)
+                .take(self.rows)
+                .with_min_len(8)
+                .enumerate()
+                .for_each_init(
+                    || vec![0.0; self.columns],
+                    |buffer, (row, line)| work(row, line, buffer),
+                );
+        }
+    }
+
+    /// Writes dense rows.
+    pub(crate) fn write(&self, dense: &[f32]) {
+        let columns = self.columns;
+        self.write_rows(|row, line| line.copy_from_slice(&dense[row * columns..(row + 1) * columns]));
+    }
+
+    /// Writes the transpose of dense rows: column c of the window is row c of `dense`.
+    pub(crate) fn write_transposed(&self, dense: &[f32]) {
+        let rows = self.rows;
+        self.write_rows(|row, line| {
+            for (column, value) in line.iter_mut().enumerate() {
+                *value = dense[column * rows + row];
+            }
+        });
+    }
+
+    /// Reads all rows, in order and in parallel: `take` gets the row's number, its columns and the state of its
+    /// block of rows; the blocks' states come back in order.
+    pub(crate) fn read_blocks<S: Send>(
+        &self,
+        rows_per_block: usize,
+        start: impl Fn() -> S + Sync,
+        take: impl Fn(&mut S, usize, &[f32]) + Sync,
+    ) -> Vec<S> {
+        let guard = self.surface.read();
+        let blocks = self.rows.div_ceil(rows_per_block);
+        let (fp16, fp32) = match self.dtype {
+            DType::Fp32 => (None, Some(guard.fp32())),
+            _ => (Some(guard.fp16()), None),
+        };
+        (0..blocks)
+            .into_par_iter()
+            .map(|block| {
+                let mut state = start();
+                let mut buffer = vec![0.0; self.columns];
+                for row in block * rows_per_block..self.rows.min((block + 1) * rows_per_block) {
+                    let place =
+                        row * self.stride + self.offset..row * self.stride + self.offset + self.columns;
+                    if let Some(elements) = fp32 {
+                        take(&mut state, row, &elements[place]);
+                    } else if let Some(elements) = fp16 {
+                        elements[place].convert_to_f32_slice(&mut buffer);
+                        take(&mut state, row, &buffer);
+                    }
+                }
+                state
+            })
+            .collect()
+    }
+
+    /// Reads all rows into dense ones; `into` is resized to fit.
+    pub(crate) fn read_into(&self, into: &mut Vec<f32>) {
+        into.resize(self.rows * self.columns, 0.0);
+        self.for_each_dense(into, |line, row| line.copy_from_slice(row));
+    }
+
+    /// Combines all rows with dense ones: `combine` gets the dense row and the window's row.
+    pub(crate) fn for_each_dense(&self, dense: &mut [f32], combine: impl Fn(&mut [f32], &[f32]) + Sync) {
+        let guard = self.surface.read();
+        let columns = self.columns;
+        let place = |row: usize| row * self.stride + self.offset..row * self.stride + self.offset + columns;
+        match self.dtype {
+            DType::Fp32 => {
+                let elements = guard.fp32();
+                dense
+                    .par_chunks_mut(columns)
+                    .take(self.rows)
+                    .with_min_len(16)
+                    .enumerate()
+                    .for_each(|(row, line)| combine(line, &elements[place(row)]));
+            }
+            _ => {
+                let elements = guard.fp16();
+                dense
+                    .par_chunks_mut(columns)
+                    .take(self.rows)
+                    .with_min_len(16)
+                    .enumerate()
+                    .for_each_init(
+                        || vec![0.0; columns],
+                        |buffer, (row, line)| {
+                            elements[place(row)].convert_to_f32_slice(buffer);
+                            combine(line, buffer);
+                        },
+                    );
+            }
+        }
+    }
+
+    /// Copies all elements to a window of the same size and type, in another surface.
+    pub(crate) fn copy_to(&self, other: &Self) {
+        let size = self.dtype.size();
+        let from = self.surface.read();
+        let mut to = other.surface.write();
+        let (from, to) = (from.bytes(), to.bytes_mut());
+        for row in 0..self.rows {
+            let source = (row * self.stride + self.offset) * size;
+            let target = (row * other.stride + other.offset) * size;
+            let length = self.columns * size;
+            to[target..target + length].copy_from_slice(&from[source..source + length]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engrad_mil::TensorType;
+
+    #[test]
+    fn windows_of_one_surface_do_not_touch_each_other() {
+        let port = Port::new("x", TensorType::channels(DType::Fp16, 2, 5));
+        let surface = Surface::for_port(&port).unwrap();
+        let left = Window::part(&port, &surface, 0, 2);
+        let right = Window::part(&port, &surface, 2, 3);
+        left.write(&[1.0, 2.0, 3.0, 4.0]);
+        right.write_transposed(&[5.0, 8.0, 6.0, 9.0, 7.0, 10.0]);
+        let mut read = Vec::new();
+        Window::of_port(&port, &surface).read_into(&mut read);
+        assert_eq!(read, [1.0, 2.0, 5.0, 6.0, 7.0, 3.0, 4.0, 8.0, 9.0, 10.0]);
+        left.update_rows(|row, line| line[0] = row as f32);
+        right.copy_to(&Window::part(&port, &Surface::for_port(&port).unwrap(), 0, 3));
+        left.read_into(&mut read);
+        assert_eq!(read, [0.0, 2.0, 1.0, 4.0]);
+    }
+}

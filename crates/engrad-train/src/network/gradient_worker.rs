@@ -1,0 +1,233 @@
+//! Weight gradients on a thread of their own, while the engine evaluates the next program.
+//!
+//! Jobs are done one after the other in the order given, so sums are the same in every run. A [`Ticket`] tells when
+//! the surfaces a job reads may be written again; waiting is left to whoever needs them.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use engrad_kernels::{Matrix, MatrixMut, Threads, matmul};
+use rayon::ThreadPool;
+
+use crate::TrainError;
+use crate::host::{Window, embedding};
+
+/// One contribution to a gradient. Matrices are features × positions.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// dW\[o, i\] += Σₛ cotangent\[o, s\] · activation\[i, s\]; rows of dW start at element `start`, `rows` of them.
+    Product {
+        parameter: usize,
+        start: usize,
+        rows: usize,
+        activation: Window,
+        cotangent: Window,
+    },
+    /// dw\[index\[r\]\] += Σₛ cotangent\[r, s\] · activation\[r, s\].
+    Elementwise {
+        parameter: usize,
+        index: Arc<[usize]>,
+        activation: Window,
+        cotangent: Window,
+    },
+    /// Columns of `d_x` added to rows of an embedding gradient.
+    Scatter {
+        parameter: usize,
+        dim: usize,
+        rows: Vec<usize>,
+        d_x: Vec<f32>,
+    },
+    /// A vector added to a gradient.
+    Add { parameter: usize, values: Vec<f32> },
+}
+
+/// Number of a job; jobs finish in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Ticket(u64);
+
+#[derive(Debug, Default)]
+struct Progress {
+    finished: u64,
+    failed: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    gradients: Mutex<Vec<Vec<f32>>>,
+    progress: Mutex<Progress>,
+    advanced: Condvar,
+}
+
+/// Owns the gradient sums and the thread that adds to them.
+#[derive(Debug)]
+pub(crate) struct GradientWorker {
+    jobs: Option<Sender<Job>>,
+    shared: Arc<Shared>,
+    submitted: u64,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl GradientWorker {
+    /// Zero gradients of those lengths.
+    ///
+    /// # Errors
+    /// [`TrainError::Worker`] if the system starts no thread.
+    pub(crate) fn new(lengths: &[usize], pool: Arc<ThreadPool>) -> Result<Self, TrainError> {
+        let shared = Arc::new(Shared {
+            gradients: Mutex::new(lengths.iter().map(|&n| vec![0.0; n]).collect()),
+            progress: Mutex::default(),
+            advanced: Condvar::new(),
+        });
+        let (jobs, queue) = channel::<Job>();
+        let theirs = Arc::clone(&shared);
+        let work = move || {
+            let end = EndGuard(Arc::clone(&theirs));
+            let mut scratch = Scratch::default();
+            for job in queue {
+                {
+                    let mut gradients = lock(&theirs.gradients);
+                    let sums: &mut [Vec<f32>] = &mut gradients;
+                    pool.install(|| scratch.run(job, sums));
+                }
+                lock(&theirs.progress).finished += 1;
+                theirs.advanced.notify_all();
+            }
+            drop(end);
+        };
+        let thread = std::thread::Builder::new()
+            .name("weight-gradients".into())
+            .spawn(work);
+        let thread = thread.map_err(|e| TrainError::Worker(e.to_string()))?;
+        Ok(Self {
+            jobs: Some(jobs),
+            shared,
+            submitted: 0,
+            thread: Some(thread),
+        })
+    }
+
+    /// Queues a job and returns at once.
+    pub(crate) fn submit(&mut self, job: Job) -> Result<Ticket, TrainError> {
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        if !sent {
+            return Err(ended());
+        }
+        self.submitted += 1;
+        Ok(Ticket(self.submitted))
+    }
+
+    /// Waits until the job, and all before it, are done.
+    pub(crate) fn wait(&self, ticket: Ticket) -> Result<(), TrainError> {
+        let mut progress = lock(&self.shared.progress);
+        while progress.finished < ticket.0 {
+            if progress.failed {
+                return Err(ended());
+            }
+            progress = self
+                .shared
+                .advanced
+                .wait(progress)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// Waits for everything, then gives access to the sums.
+    pub(crate) fn gradients(&self) -> Result<MutexGuard<'_, Vec<Vec<f32>>>, TrainError> {
+        self.wait(Ticket(self.submitted))?;
+        Ok(lock(&self.shared.gradients))
+    }
+}
+
+impl Drop for GradientWorker {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there was already reported to whoever waited.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Tells waiters that the thread is gone, whichever way it went.
+struct EndGuard(Arc<Shared>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        lock(&self.0.progress).failed = true;
+        self.0.advanced.notify_all();
+    }
+}
+
+fn ended() -> TrainError {
+    TrainError::Worker("the weight-gradient thread ended early".into())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Default)]
+struct Scratch {
+    activation: Vec<f32>,
+    cotangent: Vec<f32>,
+}
+
+impl Scratch {
+    fn run(&mut self, job: Job, gradients: &mut [Vec<f32>]) {
+        match job {
+            Job::Product {
+                parameter,
+                start,
+                rows,
+                activation,
+                cotangent,
+            } => {
+                activation.read_into(&mut self.activation);
+                cotangent.read_into(&mut self.cotangent);
+                let (inner, positions) = (activation.rows(), activation.columns());
+                let target = &mut gradients[parameter][start..start + rows * inner];
+                matmul(
+                    MatrixMut::new(target, rows, inner, inner),
+                    1.0,
+                    1.0,
+                    Matrix::new(&self.cotangent, rows, positions, positions),
+                    Matrix::new(&self.activation, inner, positions, positions).transposed(),
+                    Threads::Pool,
+                );
+            }
+            Job::Elementwise {
+                parameter,
+                index,
+                activation,
+                cotangent,
+            } => {
+                activation.read_into(&mut self.activation);
+                cotangent.read_into(&mut self.cotangent);
+                let positions = activation.columns();
+                let rows = self
+                    .activation
+                    .chunks(positions)
+                    .zip(self.cotangent.chunks(positions));
+                for ((a, c), &place) in rows.zip(index.iter()) {
+                    gradients[parameter][place] += a.iter().zip(c).map(|(a, c)| a * c).sum::<f32>();
+                }
+            }
+            Job::Scatter {
+                parameter,
+                dim,
+                rows,
+                d_x,
+            } => {
+                let positions = d_x.len() / dim;
+                embedding::scatter(&d_x, dim, &rows, positions, &mut gradients[parameter]);
+            }
+            Job::Add { parameter, values } => {
+                for (sum, value) in gradients[parameter].iter_mut().zip(values) {
+                    *sum += value;
+                }
+            }
+        }
+    }
+}
