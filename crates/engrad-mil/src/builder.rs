@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::{
     Argument, Constant, DType, Definition, Function, MilError, Op, Operands, Operation, TensorType, Value,
@@ -13,7 +13,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Builder {
     function: Function,
-    names: HashSet<String>,
+    /// Names taken, each with the last suffix tried on it.
+    names: HashMap<String, u32>,
 }
 
 impl Builder {
@@ -29,7 +30,7 @@ impl Builder {
         };
         Self {
             function,
-            names: HashSet::new(),
+            names: HashMap::new(),
         }
     }
 
@@ -45,7 +46,7 @@ impl Builder {
 
     /// Keeps a name free for [`Builder::rename_reserved`].
     pub(crate) fn reserve(&mut self, name: &str) {
-        self.names.insert(name.to_owned());
+        self.names.entry(name.to_owned()).or_insert(1);
     }
 
     /// Gives a value a name set aside with [`Builder::reserve`].
@@ -126,12 +127,16 @@ impl Builder {
 
     /// `wanted`, or `wanted_2`, `wanted_3` … if taken.
     fn unique(&mut self, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
-        let mut suffix = 1;
-        while !self.names.insert(name.clone()) {
-            suffix += 1;
-            name = format!("{wanted}_{suffix}");
-        }
+        let Some(last) = self.names.get(wanted).copied() else {
+            self.names.insert(wanted.to_owned(), 1);
+            return wanted.to_owned();
+        };
+        let free = (last + 1..).map(|suffix| (suffix, format!("{wanted}_{suffix}")));
+        let found = free.into_iter().find(|(_, name)| !self.names.contains_key(name));
+        // The range of suffixes is longer than any function; the fallback is never reached.
+        let (suffix, name) = found.unwrap_or((u32::MAX, format!("{wanted}_")));
+        self.names.insert(wanted.to_owned(), suffix);
+        self.names.insert(name.clone(), 1);
         name
     }
 
@@ -146,6 +151,19 @@ impl Builder {
             attribute,
             Argument::Value(self.constant(&format!("{name}_{attribute}"), value)),
         )
+    }
+
+    /// Refuses scalars where an attribute would be an empty list, which the language does not have.
+    fn require_dimensions(&self, op: Op, name: &str, x: ValueId) -> Result<(), MilError> {
+        if self.ty(x).rank() > 0 {
+            return Ok(());
+        }
+        let reason = "a scalar has no dimensions".to_owned();
+        Err(MilError::Op {
+            name: name.to_owned(),
+            op: op.name(),
+            reason,
+        })
     }
 
     fn unary(&mut self, op: Op, name: &str, x: ValueId) -> Result<ValueId, MilError> {
@@ -209,6 +227,7 @@ impl Builder {
     /// # Errors
     /// See [`Builder::matmul`].
     pub fn transpose(&mut self, name: &str, x: ValueId, perm: &[i32]) -> Result<ValueId, MilError> {
+        self.require_dimensions(Op::Transpose, name, x)?;
         let perm = self.attribute(name, "perm", Constant::ints(perm));
         self.op(Op::Transpose, name, vec![perm, ("x", Argument::Value(x))])
     }
@@ -225,6 +244,7 @@ impl Builder {
         begin: usize,
         size: usize,
     ) -> Result<ValueId, MilError> {
+        self.require_dimensions(Op::SliceBySize, name, x)?;
         let mut begins = vec![0i32; self.ty(x).rank()];
         let mut sizes: Vec<i32> = self
             .ty(x)

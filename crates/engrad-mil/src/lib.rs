@@ -8,8 +8,8 @@
 //! * [`Op`] and its table: every operation's arguments, shape rule and derivative rule, written down once.
 //! * [`Builder`]: makes functions op by op, inferring types.
 //! * [`Program::to_text`] and [`parse`]: canonical text form and back.
-//! * [`verify`]: the language rules.
-//! * [`differentiate`]: derives a backward function from a forward one.
+//! * [`mod@verify`]: the language rules.
+//! * [`mod@differentiate`]: derives a backward function from a forward one.
 //! * [`pack`]: merges inputs of equal channel count into one port along the width axis.
 //! * [`blob`]: the weight-blob storage that text programs refer to.
 //!

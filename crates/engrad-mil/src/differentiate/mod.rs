@@ -28,7 +28,8 @@ pub struct Request<'a> {
     pub activations: &'a [&'a str],
     /// Inputs that are trainable; they get [`WeightGradient`]s.
     pub weights: &'a [&'a str],
-    /// Forward values to save. Those the backward function does not need are not saved.
+    /// Forward values to save. Those the backward function does not need are not saved, nor are inputs and
+    /// constants.
     pub taps: &'a [&'a str],
 }
 
@@ -37,8 +38,9 @@ pub struct Request<'a> {
 pub struct Derived {
     /// The forward function with the saved values as further outputs.
     pub forward: Function,
-    /// Takes `d_<output>` for each original output, then whatever forward inputs and saved values it needs;
-    /// returns `d_<activation>` for each activation asked for, then what weight gradients need.
+    /// Takes `d_<output>` for each original output that depends on an activation or a weight (with the suffix `_2`
+    /// where the output is an activation itself), then whatever forward inputs and saved values it needs; returns
+    /// `d_<activation>` for each activation asked for, then what weight gradients need.
     pub backward: Function,
     /// One entry for each product with a weight.
     pub weight_gradients: Vec<WeightGradient>,

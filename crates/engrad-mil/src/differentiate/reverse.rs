@@ -9,10 +9,12 @@ use crate::{
 ///
 /// # Errors
 /// [`MilError::Differentiate`] if an op on the way has no derivative rule, a weight is used other than as the left
-/// operand of a `matmul` or in a `mul`, or a name in the request does not exist.
+/// operand of a `matmul` or in a `mul`, an activation or weight asked for is not an input, nothing depends on an
+/// activation, or two ports of the backward function would share a name. [`MilError::Function`] if a name in the
+/// request does not exist, or nothing is left for the backward function to return.
 pub fn differentiate(forward: &Function, request: &Request<'_>) -> Result<Derived, MilError> {
     let mut pass = Reverse::new(forward, request)?;
-    pass.seed();
+    pass.seed()?;
     for position in (0..forward.ops.len()).rev() {
         let op = &forward.ops[position];
         let [result] = op.results[..] else { continue };
@@ -66,10 +68,10 @@ impl<'a> Reverse<'a> {
         let mut active = vec![false; count];
         let mut weight = vec![None; count];
         for name in request.activations {
-            active[forward.named(name)?.index()] = true;
+            active[input_named(forward, name)?.index()] = true;
         }
         for name in request.weights {
-            let id = forward.named(name)?;
+            let id = input_named(forward, name)?;
             weight[id.index()] = Some(id);
         }
         for op in &forward.ops {
@@ -85,20 +87,21 @@ impl<'a> Reverse<'a> {
                 active[result.index()] = any_active && views_weight.is_none();
             }
         }
-        let mut backward = Builder::new(&forward.name);
-        for name in request.activations {
-            backward.reserve(&cotangent_name(name));
+        // Inputs and constants need no saving: the backward function has them at hand.
+        let mut taps = Vec::new();
+        for name in request.taps {
+            let id = forward.named(name)?;
+            if forward.defining_op(id).is_some_and(|op| op.constant.is_none()) {
+                taps.push(id);
+            }
         }
+        let backward = reserve_ports(forward, request, &taps)?;
         Ok(Self {
             forward,
             backward,
             active,
             weight,
-            taps: request
-                .taps
-                .iter()
-                .map(|n| forward.named(n))
-                .collect::<Result<_, _>>()?,
+            taps,
             used_taps: BTreeSet::new(),
             primals: HashMap::new(),
             cotangents: (0..count).map(|_| Vec::new()).collect(),
@@ -108,22 +111,27 @@ impl<'a> Reverse<'a> {
     }
 
     fn fault(&self, reason: String) -> MilError {
-        MilError::Differentiate {
-            function: self.forward.name.clone(),
-            reason,
-        }
+        fault(self.forward, reason)
     }
 
-    fn seed(&mut self) {
+    fn seed(&mut self) -> Result<(), MilError> {
         for &output in &self.forward.outputs {
-            if self.active[output.index()] {
-                let value = self.forward.value(output);
-                let seed = self
-                    .backward
-                    .input(&cotangent_name(&value.name), value.ty.clone());
+            let value = self.forward.value(output);
+            if self.weight[output.index()].is_some() {
+                return Err(self.fault(format!("weight `{}` is returned as it is", value.name)));
+            }
+            // A value returned twice has one cotangent.
+            if self.active[output.index()] && self.cotangents[output.index()].is_empty() {
+                let name = cotangent_name(&value.name);
+                let seed = self.backward.input(&name, value.ty.clone());
+                // An activation's cotangent has that name already, so its share from outside keeps its suffix.
+                if !matches!(value.definition, Definition::Input(_)) {
+                    self.backward.rename_reserved(seed, &name);
+                }
                 self.cotangents[output.index()].push(Contribution::Whole(seed));
             }
         }
+        Ok(())
     }
 
     /// The forward value, made available in the backward function: taken from an input or a tap, or recomputed.
@@ -154,7 +162,11 @@ impl<'a> Reverse<'a> {
         }
         let op = match value.definition {
             Definition::Result { op, .. } if !tapped => &self.forward.ops[op],
-            _ => return Ok(self.backward.input(&value.name, value.ty.clone())),
+            _ => {
+                let input = self.backward.input(&value.name, value.ty.clone());
+                self.backward.rename_reserved(input, &value.name);
+                return Ok(input);
+            }
         };
         if let Some(constant) = &op.constant {
             return Ok(self.backward.constant(&value.name, constant.clone()));
@@ -291,7 +303,10 @@ impl<'a> Reverse<'a> {
                 let width = ty.shape.last().copied().unwrap_or(1);
                 let name = format!("{}_out", self.backward.function().value(id).name);
                 let shape = [1, ty.elements() / width, 1, width];
-                let output = self.backward.reshape(&name, id, &shape)?;
+                let mut output = self.backward.reshape(&name, id, &shape)?;
+                if self.backward.function().constant(output).is_some() {
+                    output = self.backward.identity(&name, output)?;
+                }
                 self.exposed.push((id, output));
                 output
             }
@@ -338,6 +353,44 @@ impl<'a> Reverse<'a> {
         self.backward.rename_reserved(own, name);
         Ok(own)
     }
+}
+
+fn fault(forward: &Function, reason: String) -> MilError {
+    MilError::Differentiate {
+        function: forward.name.clone(),
+        reason,
+    }
+}
+
+fn input_named(forward: &Function, name: &str) -> Result<ValueId, MilError> {
+    let id = forward.named(name)?;
+    match forward.value(id).definition {
+        Definition::Input(_) => Ok(id),
+        Definition::Result { .. } => Err(fault(forward, format!("`{name}` is not an input"))),
+    }
+}
+
+/// An empty backward function in which nothing but its ports can get their names: callers find ports by name.
+fn reserve_ports(forward: &Function, request: &Request<'_>, taps: &[ValueId]) -> Result<Builder, MilError> {
+    let name_of = |id: &ValueId| forward.value(*id).name.as_str();
+    let primals: BTreeSet<&str> = forward.inputs.iter().chain(taps).map(name_of).collect();
+    let outputs = forward.outputs.iter().map(name_of);
+    let cotangents: BTreeSet<String> = request
+        .activations
+        .iter()
+        .copied()
+        .chain(outputs)
+        .map(cotangent_name)
+        .collect();
+    if let Some(name) = cotangents.iter().find(|name| primals.contains(name.as_str())) {
+        let reason = format!("`{name}` would be both a forward value and a cotangent; rename the value");
+        return Err(fault(forward, reason));
+    }
+    let mut backward = Builder::new(&forward.name);
+    for name in primals.into_iter().chain(cotangents.iter().map(String::as_str)) {
+        backward.reserve(name);
+    }
+    Ok(backward)
 }
 
 /// Name of the cotangent of a forward value at the ports of the backward function.
@@ -449,6 +502,19 @@ impl Vjp<'_, '_> {
         self.pass.weight[id.index()].is_some()
     }
 
+    /// The same elements of a backward value in another shape. To a scalar that is a `squeeze`: MIL has no empty list
+    /// for a `reshape` to name its shape with.
+    pub(crate) fn reshape(&mut self, name: &str, x: ValueId, shape: &[usize]) -> Result<ValueId, MilError> {
+        let rank = self.build().ty(x).rank() as i32;
+        if !shape.is_empty() || rank == 0 {
+            return self.build().reshape(name, x, shape);
+        }
+        let axes: Vec<i32> = (0..rank).collect();
+        let axes = self.build().constant(&format!("{name}_axes"), Constant::ints(&axes));
+        let arguments = vec![("axes", Argument::Value(axes)), ("x", Argument::Value(x))];
+        self.build().op(Op::Squeeze, name, arguments)
+    }
+
     /// Adds to a forward value's cotangent; a broadcast operand's share is summed back to its shape.
     pub(crate) fn give(&mut self, id: ValueId, share: ValueId) -> Result<(), MilError> {
         let name = self.name(id);
@@ -461,7 +527,7 @@ impl Vjp<'_, '_> {
             let stretched = |i: &usize| *i < lead || (target[i - lead] == 1 && from[*i] != 1);
             let axes: Vec<i32> = (0..from.len()).filter(stretched).map(|i| i as i32).collect();
             let summed = self.build().reduce_sum(&name, share, &axes)?;
-            self.build().reshape(&name, summed, &target)?
+            self.reshape(&name, summed, &target)?
         };
         self.pass.cotangents[id.index()].push(Contribution::Whole(share));
         Ok(())

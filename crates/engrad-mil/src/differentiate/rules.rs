@@ -260,7 +260,7 @@ pub(crate) fn matmul(v: &mut Vjp<'_, '_>) -> Rule {
 pub(crate) fn reshape_like(v: &mut Vjp<'_, '_>) -> Rule {
     unary(v, |v, x, cotangent| {
         let (name, shape) = (v.name(x), v.ty(x).shape.clone());
-        v.build().reshape(&name, cotangent, &shape)
+        v.reshape(&name, cotangent, &shape)
     })
 }
 

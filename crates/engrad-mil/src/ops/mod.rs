@@ -137,7 +137,7 @@ op_table! {
     Squeeze "squeeze" (axes: Ints, x: Tensor) shape Some(shape::squeeze), derivative Some(rules::reshape_like);
         "Removes dimensions of extent one."
     Transpose "transpose" (perm: Ints, x: Tensor) shape Some(shape::transpose), derivative Some(rules::transpose);
-        "Dimensions in another order: result dimension i is dimension perm[i] of x."
+        "Dimensions in another order: result dimension `i` is dimension `perm[i]` of x."
     SliceBySize "slice_by_size" (begin: Ints, size: Ints, x: Tensor) shape Some(shape::slice_by_size), derivative Some(rules::slice_by_size);
         "The block of `size` elements from `begin`; size −1 means to the end."
     Concat "concat" (axis: Int, interleave: Bool, values: Tensors) shape Some(shape::concat), derivative Some(rules::concat);

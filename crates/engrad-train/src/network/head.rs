@@ -7,17 +7,6 @@ use crate::TrainError;
 use crate::host::Window;
 use crate::host::cross_entropy::Partition;
 
-/// Most rows of one tile (ane-facts C34: contractions reach 16,384 on M1…M3).
-const MAX_TILE: usize = 16_384;
-/// Tiles are whole multiples of this, so that a transposed weight's rows need no padding (ane-facts 4.2).
-const TILE_STEP: usize = 32;
-
-/// Rows of each tile for that many classes: as few tiles as possible, of nearly equal size.
-pub(super) fn tile_rows(classes: usize) -> usize {
-    let tiles = classes.div_ceil(MAX_TILE).max(1);
-    classes.div_ceil(tiles).next_multiple_of(TILE_STEP)
-}
-
 #[derive(Debug)]
 pub(super) struct Head {
     units: Vec<Unit>,
@@ -194,17 +183,5 @@ impl Head {
             }
         }
         out
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tile_rows;
-
-    #[test]
-    fn tiles_are_few_even_and_within_the_limit() {
-        assert_eq!(tile_rows(61), 64);
-        assert_eq!(tile_rows(32_000), 16_000);
-        assert_eq!(tile_rows(151_936), 15_200);
     }
 }

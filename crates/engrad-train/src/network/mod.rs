@@ -27,7 +27,7 @@ use self::head::Head;
 use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, UnitWeight};
 use crate::TrainError;
 use crate::host::{Window, embedding, rms_norm};
-use crate::stages::{Stage, StageKind, StageOptions};
+use crate::stages::{Stage, StageKind, StageOptions, tile_rows};
 
 /// How a network is built.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ impl Network {
                 format!("{} is not in 1…65536", options.sequence),
             ));
         }
-        let tile = head::tile_rows(options.vocabulary.len());
+        let tile = tile_rows(options.vocabulary.len());
         let stage_options = StageOptions {
             sequence: options.sequence,
             dtype: options.dtype,

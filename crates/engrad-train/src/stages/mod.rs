@@ -27,6 +27,17 @@ pub struct StageOptions {
     pub tile: usize,
 }
 
+/// Most rows of one classifier tile (ane-facts C34: contractions reach 16,384 on M1…M3).
+const MAX_TILE: usize = 16_384;
+/// Tiles are whole multiples of this, so that a transposed weight's rows need no padding (ane-facts 4.2).
+const TILE_STEP: usize = 32;
+
+/// Rows of each classifier tile for that many classes: as few tiles as possible, of nearly equal size.
+pub fn tile_rows(classes: usize) -> usize {
+    let tiles = classes.div_ceil(MAX_TILE).max(1);
+    classes.div_ceil(tiles).next_multiple_of(TILE_STEP)
+}
+
 /// The stages of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StageKind {
@@ -235,4 +246,16 @@ struct Weight {
     columns: usize,
     transposed: bool,
     out: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tile_rows;
+
+    #[test]
+    fn tiles_are_few_even_and_within_the_limit() {
+        assert_eq!(tile_rows(61), 64);
+        assert_eq!(tile_rows(32_000), 16_000);
+        assert_eq!(tile_rows(151_936), 15_200);
+    }
 }

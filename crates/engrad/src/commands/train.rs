@@ -1,0 +1,321 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use engrad_model::ResidualScale;
+use engrad_store::Checkpoint;
+use engrad_train::initialize;
+use engrad_train::trainer::{LossScaleSetting, RunPlan, SamplePlan, Trainer, run as run_training};
+
+use crate::config::RunConfig;
+use crate::display;
+use crate::environment::{Environment, ExecutionFlags};
+use crate::sources::{self, ModelSource};
+
+/// Where default runs and generated data go.
+const RUNS: &str = "runs";
+const DATA: &str = "data";
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Preset (see `engrad models`), TOML description or config.json to train from scratch; or weights to fine-tune:
+    /// a Hugging Face folder, a llama2.c .bin file, a checkpoint [default: stories110m]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Dataset folder, shard or raw token file [default: stories generated on first use, in data/]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Tokenizer for samples of text [default: the dataset's]
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
+    /// Folder of the run: configuration, event log, checkpoints [default: runs/MODEL, numbered if taken]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// TOML file with any of these settings; flags override it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Continue the run in --out (or the newest default run of the model) from its newest checkpoint
+    #[arg(long)]
+    resume: bool,
+    /// Updates in all, those before a resumption included [default: 200]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Save and stop once this many steps are done
+    #[arg(long, value_name = "N")]
+    stop_at: Option<u64>,
+    /// Steps of linear warm-up [default: 10]
+    #[arg(long, value_name = "N")]
+    warmup_steps: Option<u64>,
+    /// Step at which the cosine schedule ends [default: the number of steps, at least 2000]
+    #[arg(long, value_name = "N")]
+    decay_steps: Option<u64>,
+    /// Peak learning rate [default: 5e-4]
+    #[arg(long, visible_alias = "lr", value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Weight decay; norms have none [default: 0.1]
+    #[arg(long, value_name = "X")]
+    weight_decay: Option<f64>,
+    /// Largest gradient norm [default: 1.0]
+    #[arg(long, value_name = "X")]
+    clip_norm: Option<f64>,
+    /// Sequences accumulated for each update [default: 1]
+    #[arg(long, value_name = "N")]
+    accumulation: Option<usize>,
+    /// Tokens of a sequence [default: the model's]
+    #[arg(long, value_name = "N")]
+    sequence: Option<usize>,
+    /// Seed of initial weights and data order [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// `dynamic`, or a fixed factor [default: dynamic; none with --numerics f32]
+    #[arg(long, value_name = "X")]
+    loss_scale: Option<LossScaleSetting>,
+    /// Compute logits of every token id, also of those that do not occur in the data
+    #[arg(long)]
+    full_vocabulary: bool,
+    /// Scale block outputs by 1/√(2·layers)
+    #[arg(long)]
+    deepnet_residual: bool,
+    /// Steps between validations, 0 for none [default: 50]
+    #[arg(long, value_name = "N")]
+    validation_every: Option<u64>,
+    /// Sequences of a validation [default: 8]
+    #[arg(long, value_name = "N")]
+    validation_windows: Option<usize>,
+    /// Steps between checkpoints, 0 for one at the end only [default: 100]
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<u64>,
+    /// Checkpoints kept besides the best [default: 2]
+    #[arg(long, value_name = "N")]
+    keep_last: Option<usize>,
+    /// Steps between samples of text, 0 for none [default: 100]
+    #[arg(long, value_name = "N")]
+    sample_every: Option<u64>,
+    /// What samples begin with [default: "Once upon a time"]
+    #[arg(long, value_name = "TEXT")]
+    sample_prompt: Option<String>,
+    #[command(flatten)]
+    execution: ExecutionFlags,
+}
+
+impl Arguments {
+    /// Flags over `base`.
+    fn apply(&self, mut config: RunConfig) -> RunConfig {
+        macro_rules! over {
+            ($($flag:expr => $place:expr),* $(,)?) => { $( if let Some(value) = $flag.clone() { $place = value; } )* };
+        }
+        let train = &mut config.train;
+        over! {
+            self.model => config.model,
+            self.steps => train.steps,
+            self.warmup_steps => train.warmup_steps,
+            self.learning_rate => train.learning_rate,
+            self.weight_decay => train.adamw.weight_decay,
+            self.clip_norm => train.clip_norm,
+            self.accumulation => train.accumulation,
+            self.seed => train.seed,
+            self.loss_scale => train.loss_scale,
+            self.validation_every => train.validation_every,
+            self.validation_windows => train.validation_windows,
+            self.checkpoint_every => train.checkpoint_every,
+            self.keep_last => train.keep_last,
+            self.sample_every => train.sample_every,
+            self.sample_prompt => train.sample_prompt,
+            self.execution.numerics => config.numerics,
+            self.execution.layout => config.layout,
+        }
+        train.decay_steps = self.decay_steps.or(train.decay_steps);
+        train.sequence = self.sequence.or(train.sequence);
+        train.compact_vocabulary &= !self.full_vocabulary;
+        config.deepnet_residual |= self.deepnet_residual;
+        config.data = self.data.clone().or(config.data);
+        config.tokenizer = self.tokenizer.clone().or(config.tokenizer);
+        config.threads = self.execution.threads.or(config.threads);
+        config
+    }
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    let file = arguments.config.as_deref().map(RunConfig::read).transpose()?;
+    let out = run_folder(&arguments, file.as_ref())?;
+    let checkpoints = out.join("checkpoints");
+    let mut checkpoint = if arguments.resume {
+        Some(newest(&checkpoints)?)
+    } else {
+        None
+    };
+    let base = match (file, &mut checkpoint) {
+        (Some(file), _) => file,
+        (None, Some(checkpoint)) => RunConfig::parse(&checkpoint.config_toml()?)
+            .with_context(|| format!("configuration in {}", checkpoint.path().display()))?,
+        (None, None) => RunConfig::default(),
+    };
+    let mut config = arguments.apply(base);
+    config.train.validate()?;
+
+    let environment = Environment::new(&ExecutionFlags {
+        numerics: Some(config.numerics),
+        layout: Some(config.layout),
+        threads: config.threads,
+    })?;
+    let (model_config, weights) = match (&mut checkpoint, sources::model_source(&config.model)) {
+        (Some(checkpoint), _) => (checkpoint.model_config()?, None),
+        (None, Ok(ModelSource::Description(description))) => (description, None),
+        (None, Ok(ModelSource::Weights(path))) => {
+            let model = engrad_store::load(&path)?;
+            (model.config.clone(), Some(model))
+        }
+        (None, Err(error)) => return Err(error),
+    };
+    let data = match &config.data {
+        Some(path) => path.clone(),
+        None => sources::stories(Path::new(DATA), model_config.vocab)?,
+    };
+    config.data = Some(data.clone());
+    // The schedule must not change when a later resumption asks for more steps.
+    config.train.decay_steps = Some(config.train.decay_end());
+    let dataset = sources::dataset(&data, model_config.vocab)?;
+    let tokenizer = match (&config.tokenizer, dataset.tokenizer_path()) {
+        (Some(path), _) => Some(sources::tokenizer(Some(path), &config.model, model_config.vocab)?),
+        (None, Some(path)) => Some(engrad_data::Tokenizer::load(path)?),
+        (None, None) => sources::find_tokenizer(Path::new(&config.model), model_config.vocab),
+    };
+    let config_toml = config.to_toml()?;
+
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    write(&out.join("config.toml"), &config_toml)?;
+    if let Some(tokenizer) = &tokenizer {
+        // Beside the checkpoints, so that `generate` finds it.
+        tokenizer.save(&out.join("tokenizer.json"))?;
+    }
+    display::print_line(&format!("run {}  data {}", out.display(), data.display()));
+
+    let execution = environment.execution();
+    let mut trainer = match checkpoint {
+        Some(mut checkpoint) => Trainer::resume(
+            execution,
+            config.train.clone(),
+            &mut checkpoint,
+            Arc::clone(&dataset),
+        )?,
+        None => {
+            let mut model = match weights {
+                Some(model) => model,
+                None => environment
+                    .pool()
+                    .install(|| initialize(&model_config, config.train.seed)),
+            };
+            if config.deepnet_residual {
+                model.config.residual_scale = ResidualScale::Deepnet;
+            }
+            Trainer::new(execution, config.train.clone(), model, Arc::clone(&dataset))?
+        }
+    };
+    if trainer.steps_done() >= config.train.steps {
+        bail!(
+            "the run already has {} of {} steps; ask for more with --steps",
+            trainer.steps_done(),
+            config.train.steps
+        );
+    }
+
+    let stop = stop_on_interrupt()?;
+    let (events, receiver) = channel();
+    let listener = display::consume(receiver, &out.join("events.jsonl"))?;
+    let engine = environment.describe();
+    let plan = RunPlan {
+        checkpoints: Some(&checkpoints),
+        config_toml: &config_toml,
+        sample: tokenizer.as_ref().map(|tokenizer| SamplePlan { tokenizer }),
+        stop_at: arguments.stop_at,
+        engine: &engine,
+    };
+    let result = run_training(&mut trainer, &plan, &events, &stop);
+    drop(events);
+    let _ = listener.join();
+    let summary = result?;
+    if summary.stopped {
+        display::print_line(&format!(
+            "continue with: engrad train --resume --out {}",
+            out.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The folder of the run: as given, or a default one that is new, or with --resume the newest default one.
+fn run_folder(arguments: &Arguments, file: Option<&RunConfig>) -> Result<PathBuf> {
+    let has_checkpoints =
+        |path: &Path| engrad_store::checkpoints(&path.join("checkpoints")).is_ok_and(|c| !c.is_empty());
+    if let Some(out) = &arguments.out {
+        if !arguments.resume && has_checkpoints(out) {
+            bail!(
+                "{} already holds a run; continue it with --resume or choose another --out",
+                out.display()
+            );
+        }
+        return Ok(out.clone());
+    }
+    let default = RunConfig::default();
+    let model = arguments
+        .model
+        .as_deref()
+        .unwrap_or(&file.unwrap_or(&default).model);
+    let stem = Path::new(model)
+        .file_stem()
+        .and_then(|s| s.to_str())
+        .unwrap_or("run");
+    // A dot in a preset's name is not an extension.
+    let stem = if Path::new(model).exists() { stem } else { model };
+    let numbered = |n: u32| {
+        Path::new(RUNS).join(if n == 1 {
+            stem.to_owned()
+        } else {
+            format!("{stem}-{n}")
+        })
+    };
+    let taken = (1..).take_while(|&n| has_checkpoints(&numbered(n))).last();
+    match (arguments.resume, taken) {
+        (true, Some(n)) => Ok(numbered(n)),
+        (true, None) => bail!("nothing to resume: {} holds no checkpoint", numbered(1).display()),
+        (false, taken) => Ok(numbered(taken.unwrap_or(0) + 1)),
+    }
+}
+
+fn newest(checkpoints: &Path) -> Result<Checkpoint> {
+    let latest = engrad_store::latest(checkpoints)?;
+    for rejected in &latest.rejected {
+        eprintln!(
+            "warning: checkpoint {} is left out: {}",
+            rejected.path.display(),
+            rejected.error
+        );
+    }
+    match latest.checkpoint {
+        Some(checkpoint) => Ok(checkpoint),
+        None => bail!(
+            "nothing to resume: {} holds no whole checkpoint",
+            checkpoints.display()
+        ),
+    }
+}
+
+/// The first interrupt asks the loop to save and stop; the second ends the process at once.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step and saving; interrupt again to stop at once");
+    })?;
+    Ok(stop)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

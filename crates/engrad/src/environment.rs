@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use engrad_engine::Engine;
+use engrad_mil::DType;
+use engrad_mil::pack::InputLayout;
+use engrad_train::evaluate::Execution;
+use engrad_virtual::{Numerics, Options, VirtualEngine};
+use rayon::ThreadPool;
+use serde::{Deserialize, Serialize};
+
+/// Numbers inside the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NumericsChoice {
+    /// fp16 programs as the Neural Engine runs them: fp16 storage, f32 accumulation, one rounding per operation.
+    #[default]
+    Fast,
+    /// fp32 programs, nothing rounded: for gradient checks, or as a plain CPU trainer.
+    F32,
+}
+
+impl NumericsChoice {
+    pub(crate) fn dtype(self) -> DType {
+        match self {
+            Self::Fast => DType::Fp16,
+            Self::F32 => DType::Fp32,
+        }
+    }
+
+    fn numerics(self) -> Numerics {
+        match self {
+            Self::Fast => Numerics::Fast,
+            Self::F32 => Numerics::F32,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::F32 => "f32",
+        }
+    }
+}
+
+/// How programs take their inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LayoutChoice {
+    /// Activations and each weight in a port of its own.
+    #[default]
+    Ports,
+    /// Weights packed beside the activations along the width axis: one input for each channel count.
+    Packed,
+}
+
+impl LayoutChoice {
+    pub(crate) fn layout(self) -> InputLayout {
+        match self {
+            Self::Ports => InputLayout::Ports,
+            Self::Packed => InputLayout::Packed,
+        }
+    }
+}
+
+/// Flags every command that runs programs takes.
+#[derive(Debug, Clone, Args, Default)]
+pub(crate) struct ExecutionFlags {
+    /// Numbers inside the programs [default: fast]
+    #[arg(long, value_enum)]
+    pub(crate) numerics: Option<NumericsChoice>,
+    /// Input layout of the programs [default: ports]
+    #[arg(long, value_enum)]
+    pub(crate) layout: Option<LayoutChoice>,
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// A chosen engine with its threads.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    engine: VirtualEngine,
+    numerics: NumericsChoice,
+    layout: LayoutChoice,
+}
+
+impl Environment {
+    pub(crate) fn new(flags: &ExecutionFlags) -> Result<Self> {
+        let numerics = flags.numerics.unwrap_or_default();
+        let options = Options {
+            numerics: numerics.numerics(),
+            threads: flags.threads.map(usize::from),
+            ..Options::default()
+        };
+        Ok(Self {
+            engine: VirtualEngine::new(options)?,
+            numerics,
+            layout: flags.layout.unwrap_or_default(),
+        })
+    }
+
+    pub(crate) fn execution(&self) -> Execution<'_> {
+        Execution {
+            engine: &self.engine,
+            pool: self.engine.pool(),
+            dtype: self.numerics.dtype(),
+            layout: self.layout.layout(),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> Arc<ThreadPool> {
+        self.engine.pool()
+    }
+
+    /// Engine, number format and threads, for people.
+    pub(crate) fn describe(&self) -> String {
+        let threads = self.pool().current_num_threads();
+        format!(
+            "{} engine, {}, {threads} threads",
+            self.engine.name(),
+            self.numerics.name()
+        )
+    }
+}
