@@ -46,9 +46,6 @@ pub enum TrainError {
 
 impl TrainError {
     pub(crate) fn setting(setting: &'static str, reason: impl Into<String>) -> Self {
-        Self::Setting {
-            setting,
-            reason: reason.into(),
-        }
+        Self::Setting { setting, reason: reason.into() }
     }
 }

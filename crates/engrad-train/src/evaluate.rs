@@ -25,14 +25,15 @@ pub struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    fn network(&self, model: &Model, sequence: usize, training: bool) -> Result<Network, TrainError> {
-        let options = NetworkOptions {
-            sequence,
-            dtype: self.dtype,
-            layout: self.layout,
-            training,
-            vocabulary: Vocabulary::full(model.config.vocab),
-        };
+    fn network(
+        &self,
+        model: &Model,
+        sequence: usize,
+        training: bool,
+        vocabulary: Vocabulary,
+    ) -> Result<Network, TrainError> {
+        let options =
+            NetworkOptions { sequence, dtype: self.dtype, layout: self.layout, training, vocabulary };
         let mut network = Network::new(self.engine, Arc::clone(&self.pool), &model.config, options)?;
         network.load(model)?;
         Ok(network)
@@ -43,7 +44,8 @@ impl Execution<'_> {
     /// # Errors
     /// [`TrainError::Token`] for an unknown id, and the engine's errors.
     pub fn logits(&self, model: &Model, tokens: &[u32]) -> Result<Vec<f32>, TrainError> {
-        let mut network = self.network(model, tokens.len(), false)?;
+        let vocabulary = Vocabulary::full(model.config.vocab);
+        let mut network = self.network(model, tokens.len(), false, vocabulary)?;
         network.forward(model, tokens)?;
         Ok(network.logits(tokens.len()))
     }
@@ -64,7 +66,8 @@ impl Execution<'_> {
                 format!("{} for {} tokens", targets.len(), tokens.len()),
             ));
         }
-        let mut network = self.network(model, tokens.len(), true)?;
+        let vocabulary = Vocabulary::full(model.config.vocab);
+        let mut network = self.network(model, tokens.len(), true, vocabulary)?;
         // fp16 programs need their cotangents lifted into range; fp32 ones do not.
         let mut scale = match self.dtype {
             DType::Fp32 => LossScale::Fixed { scale: 1.0 },
@@ -85,27 +88,26 @@ impl Execution<'_> {
                 return Ok((loss, scaled.collect()));
             }
             if !scale.can_shrink() {
-                return Err(TrainError::NotFinite(
-                    "gradients are not finite at any loss scale".into(),
-                ));
+                return Err(TrainError::NotFinite("gradients are not finite at any loss scale".into()));
             }
             scale.observe(false);
             sums.iter_mut().for_each(|g| g.fill(0.0));
         }
     }
 
-    /// Mean loss per token over windows of `sequence + 1` tokens. `progress` is told after each window.
+    /// Mean loss per token over windows of `sequence + 1` tokens, among the ids of `vocabulary`. `progress` is told after each window.
     ///
     /// # Errors
     /// Those of the windows, [`TrainError::Token`], and the engine's.
     pub fn mean_loss(
         &self,
         model: &Model,
+        vocabulary: Vocabulary,
         sequence: usize,
         windows: impl Iterator<Item = engrad_data::Result<Vec<u32>>>,
         mut progress: impl FnMut(usize, f64),
     ) -> Result<f64, TrainError> {
-        let mut network = self.network(model, sequence, false)?;
+        let mut network = self.network(model, sequence, false, vocabulary)?;
         let (mut sum, mut count) = (0.0, 0);
         for window in windows {
             sum += network.window_loss(model, &window?)?;

@@ -11,36 +11,23 @@ const DEVIATION: f64 = 0.02;
 /// (GPT-2), norms one. Each tensor has a random stream of its own, so the result depends on the seed alone.
 pub fn initialize(config: &ModelConfig, seed: u64) -> Model {
     let parameters = config.parameters();
-    let tensors = parameters
-        .par_iter()
-        .enumerate()
-        .map(|(i, p)| tensor(config, p, seed, i as u64))
-        .collect();
-    Model {
-        config: config.clone(),
-        tensors,
-    }
+    let tensors = parameters.par_iter().enumerate().map(|(i, p)| tensor(config, p, seed, i as u64)).collect();
+    Model { config: config.clone(), tensors }
 }
 
 fn tensor(config: &ModelConfig, parameter: &Parameter, seed: u64, stream: u64) -> Vec<f32> {
     if parameter.role.is_norm() {
         return vec![1.0; parameter.len()];
     }
-    let residual = if parameter.role.joins_residual() {
-        1.0 / (2.0 * config.layers as f64).sqrt()
-    } else {
-        1.0
-    };
+    let residual =
+        if parameter.role.joins_residual() { 1.0 / (2.0 * config.layers as f64).sqrt() } else { 1.0 };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     let mut values = Vec::with_capacity(parameter.len() + 1);
     while values.len() < parameter.len() {
         // Box and Muller's transform: two uniform numbers give two normal ones.
         let (u, v): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
-        let (radius, angle) = (
-            (-2.0 * u.ln()).sqrt() * DEVIATION * residual,
-            std::f64::consts::TAU * v,
-        );
+        let (radius, angle) = ((-2.0 * u.ln()).sqrt() * DEVIATION * residual, std::f64::consts::TAU * v);
         values.push((radius * angle.cos()) as f32);
         values.push((radius * angle.sin()) as f32);
     }

@@ -30,7 +30,8 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
         ..preset("tiny").unwrap()
     };
     let gqa = ModelConfig { heads: 6, kv_heads: 2, ..mha.clone() };
-    let qk_norm = ModelConfig { heads: 4, kv_heads: 2, qk_norm: true, rope_base: 1e6, norm_eps: 1e-6, ..mha.clone() };
+    let qk_norm =
+        ModelConfig { heads: 4, kv_heads: 2, qk_norm: true, rope_base: 1e6, norm_eps: 1e-6, ..mha.clone() };
     // The packed layout keeps weights of `dim` rows as they are and shares the port of the activations.
     let square = ModelConfig { dim: 8, hidden: 8, heads: 2, kv_heads: 2, ..mha.clone() };
     vec![("mha", mha), ("gqa", gqa), ("qk-norm", qk_norm), ("square", square)]
@@ -97,7 +98,8 @@ fn saving_values_does_not_change_the_output() {
                 let stage = stage(kind, &config, layout, 5);
                 with_subject(&stage, |subject| {
                     let inputs = subject.inputs(&DOMAIN, &mut ChaCha8Rng::seed_from_u64(1));
-                    let (plain, saving) = (subject.original.evaluate(&inputs), subject.forward.evaluate(&inputs));
+                    let (plain, saving) =
+                        (subject.original.evaluate(&inputs), subject.forward.evaluate(&inputs));
                     assert_eq!(plain["y"], saving["y"], "{} {name} {layout:?}", kind.name());
                 });
             }

@@ -28,21 +28,12 @@ struct Case {
 
 impl Case {
     fn open(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../fixtures")
-            .join(name);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
         let bare = folder.join("model.bin");
         let path = if bare.exists() { bare } else { folder.join("model") };
         let bytes = std::fs::read(folder.join("tokens.u16")).unwrap();
-        let tokens = bytes
-            .chunks(2)
-            .map(|b| u32::from(u16::from_le_bytes([b[0], b[1]])))
-            .collect();
-        Self {
-            model: engrad_store::load(&path).unwrap(),
-            tokens,
-            folder,
-        }
+        let tokens = bytes.chunks(2).map(|b| u32::from(u16::from_le_bytes([b[0], b[1]]))).collect();
+        Self { model: engrad_store::load(&path).unwrap(), tokens, folder }
     }
 
     fn expected(&self) -> SafetensorsFile {
@@ -51,41 +42,21 @@ impl Case {
 
     fn expected_loss(&self) -> f64 {
         let text = std::fs::read_to_string(self.folder.join("expected.json")).unwrap();
-        serde_json::from_str::<serde_json::Value>(&text).unwrap()["loss"]
-            .as_f64()
-            .unwrap()
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["loss"].as_f64().unwrap()
     }
 }
 
 fn with_execution(numerics: Numerics, layout: InputLayout, check: impl FnOnce(&Execution<'_>)) {
-    let engine = VirtualEngine::new(Options {
-        numerics,
-        threads: Some(2),
-        ..Options::default()
-    })
-    .unwrap();
-    let dtype = if numerics == Numerics::F32 {
-        DType::Fp32
-    } else {
-        DType::Fp16
-    };
+    let engine = VirtualEngine::new(Options { numerics, threads: Some(2), ..Options::default() }).unwrap();
+    let dtype = if numerics == Numerics::F32 { DType::Fp32 } else { DType::Fp16 };
     let pool = engine.pool();
-    check(&Execution {
-        engine: &engine,
-        pool,
-        dtype,
-        layout,
-    });
+    check(&Execution { engine: &engine, pool, dtype, layout });
 }
 
 fn relative_error(got: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(got.len(), expected.len());
     let square = |v: f64| v * v;
-    let difference: f64 = got
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| square(f64::from(a - b)))
-        .sum();
+    let difference: f64 = got.iter().zip(expected).map(|(a, b)| square(f64::from(a - b))).sum();
     let norm: f64 = expected.iter().map(|b| square(f64::from(*b))).sum();
     (difference / norm.max(1e-30)).sqrt()
 }
@@ -99,18 +70,11 @@ fn check_case(name: &str, numerics: Numerics, layout: InputLayout, tolerance: f6
         let error = relative_error(&logits, &expected.read("logits").unwrap());
         assert!(error <= tolerance, "{name}: logits differ by {error:.2e}");
         let (loss, gradients) = execution.gradients(&case.model, input, targets).unwrap();
-        assert!(
-            (loss - case.expected_loss()).abs() <= tolerance,
-            "{name}: loss {loss}"
-        );
+        assert!((loss - case.expected_loss()).abs() <= tolerance, "{name}: loss {loss}");
         for (parameter, gradient) in case.model.config.parameters().iter().zip(&gradients) {
             let expected = expected.read(&format!("grad.{}", parameter.name)).unwrap();
             let error = relative_error(gradient, &expected);
-            assert!(
-                error <= tolerance,
-                "{name}: gradient of {} differs by {error:.2e}",
-                parameter.name
-            );
+            assert!(error <= tolerance, "{name}: gradient of {} differs by {error:.2e}", parameter.name);
         }
     });
 }

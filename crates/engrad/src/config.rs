@@ -67,10 +67,7 @@ mod tests {
 
     #[test]
     fn the_resolved_configuration_reads_back() {
-        let config = RunConfig {
-            deepnet_residual: true,
-            ..RunConfig::default()
-        };
+        let config = RunConfig { deepnet_residual: true, ..RunConfig::default() };
         assert_eq!(RunConfig::parse(&config.to_toml().unwrap()).unwrap(), config);
     }
 

@@ -75,11 +75,7 @@ struct Show {
 
 impl Show {
     fn new() -> Self {
-        Self {
-            bar: None,
-            terminal: stdout().is_terminal(),
-            steps: 0,
-        }
+        Self { bar: None, terminal: stdout().is_terminal(), steps: 0 }
     }
 
     fn line(&self, line: &str) {
@@ -91,15 +87,7 @@ impl Show {
 
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Started {
-                parameters,
-                step,
-                steps,
-                sequence,
-                accumulation,
-                classes,
-                engine,
-            } => {
+            Event::Started { parameters, step, steps, sequence, accumulation, classes, engine } => {
                 self.steps = *steps;
                 self.line(&format!(
                     "{:.1}M parameters, {accumulation} × {sequence} tokens per step, {classes} token ids in use, {engine}",
@@ -193,10 +181,7 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
         lines.push(format!("best validation loss {loss:.4} at step {step}"));
     }
     if summary.skipped > 0 {
-        lines.push(format!(
-            "{} updates skipped for gradients that were not finite",
-            summary.skipped
-        ));
+        lines.push(format!("{} updates skipped for gradients that were not finite", summary.skipped));
     }
     lines
 }

@@ -94,11 +94,7 @@ impl Environment {
             threads: flags.threads.map(usize::from),
             ..Options::default()
         };
-        Ok(Self {
-            engine: VirtualEngine::new(options)?,
-            numerics,
-            layout: flags.layout.unwrap_or_default(),
-        })
+        Ok(Self { engine: VirtualEngine::new(options)?, numerics, layout: flags.layout.unwrap_or_default() })
     }
 
     pub(crate) fn execution(&self) -> Execution<'_> {
@@ -117,10 +113,6 @@ impl Environment {
     /// Engine, number format and threads, for people.
     pub(crate) fn describe(&self) -> String {
         let threads = self.pool().current_num_threads();
-        format!(
-            "{} engine, {}, {threads} threads",
-            self.engine.name(),
-            self.numerics.name()
-        )
+        format!("{} engine, {}, {threads} threads", self.engine.name(), self.numerics.name())
     }
 }

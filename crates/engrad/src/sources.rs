@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use engrad_data::{Dataset, DatasetWriter, Stories, Tokenizer};
 use engrad_model::{ModelConfig, preset};
-use engrad_store::Model;
+use engrad_store::{Checkpoint, Model};
+use engrad_train::Vocabulary;
+use engrad_train::trainer::USED_IDS_FILE;
 
 use crate::display;
 
@@ -48,6 +50,40 @@ pub(crate) fn model_source(name: &str) -> Result<ModelSource> {
         ),
         _ => ModelSource::Weights(path.to_owned()),
     })
+}
+
+/// A model with weights, and the token ids it was trained on.
+#[derive(Debug)]
+pub(crate) struct Trained {
+    pub(crate) model: Model,
+    pub(crate) vocabulary: Vocabulary,
+}
+
+/// A trained model from any kind of weights. Only checkpoints of runs with a compacted vocabulary know less than
+/// every id.
+pub(crate) fn trained(name: &str) -> Result<Trained> {
+    let checkpoint = match model_source(name)? {
+        ModelSource::Weights(path) if path.join("manifest.json").exists() => Some(Checkpoint::open(&path)?),
+        ModelSource::Weights(path) if path.is_dir() && !engrad_store::checkpoints(&path)?.is_empty() => {
+            engrad_store::latest(&path)?.checkpoint
+        }
+        _ => None,
+    };
+    let Some(mut checkpoint) = checkpoint else {
+        let model = weights(name)?;
+        let vocabulary = Vocabulary::full(model.config.vocab);
+        return Ok(Trained { model, vocabulary });
+    };
+    let model = checkpoint.load_model()?;
+    let vocabulary = match checkpoint.extra(USED_IDS_FILE)? {
+        Some(bytes) => {
+            let ids = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            Vocabulary::compact(model.config.vocab, ids.collect())
+                .with_context(|| checkpoint.path().join(USED_IDS_FILE).display().to_string())?
+        }
+        None => Vocabulary::full(model.config.vocab),
+    };
+    Ok(Trained { model, vocabulary })
 }
 
 /// A model with weights, for commands that cannot do without.
@@ -130,10 +166,7 @@ pub(crate) fn stories(root: &Path, vocab: usize) -> Result<PathBuf> {
     if path.join("dataset.json").exists() {
         return Ok(path);
     }
-    display::print_line(&format!(
-        "making {STORIES} stories and their tokens in {} (once)",
-        path.display()
-    ));
+    display::print_line(&format!("making {STORIES} stories and their tokens in {} (once)", path.display()));
     write_stories(&path, 1, STORIES, vocabulary)?;
     Ok(path)
 }

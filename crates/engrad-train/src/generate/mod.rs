@@ -35,39 +35,31 @@ pub struct Generator<'a> {
     engine: &'a dyn Engine,
     pool: Arc<ThreadPool>,
     model: &'a Model,
+    vocabulary: Vocabulary,
     options: GenerateOptions,
     network: Option<Network>,
 }
 
 impl<'a> Generator<'a> {
-    /// A generator over a model's weights as they are.
+    /// A generator over a model's weights as they are, choosing among the ids of `vocabulary`.
     pub fn new(
         engine: &'a dyn Engine,
         pool: Arc<ThreadPool>,
         model: &'a Model,
+        vocabulary: Vocabulary,
         options: GenerateOptions,
     ) -> Self {
-        Self {
-            engine,
-            pool,
-            model,
-            options,
-            network: None,
-        }
+        Self { engine, pool, model, vocabulary, options, network: None }
     }
 
-    /// Logits of the token after `tokens`, one for each id.
+    /// Logits of the token after `tokens`, one for each id of the vocabulary.
     ///
     /// # Errors
     /// [`TrainError::Token`] for an unknown id, [`TrainError::Setting`] for no tokens, and the engine's errors.
     pub fn next_logits(&mut self, tokens: &[u32]) -> Result<Vec<f32>, TrainError> {
         let context = self.options.context.max(1);
         let tokens = &tokens[tokens.len().saturating_sub(context)..];
-        let needed = tokens
-            .len()
-            .max(SHORTEST)
-            .next_power_of_two()
-            .min(context.max(tokens.len()));
+        let needed = tokens.len().max(SHORTEST).next_power_of_two().min(context.max(tokens.len()));
         let mut network = match self.network.take() {
             Some(network) if network.sequence() >= needed => network,
             _ => {
@@ -76,7 +68,7 @@ impl<'a> Generator<'a> {
                     dtype: self.options.dtype,
                     layout: self.options.layout,
                     training: false,
-                    vocabulary: Vocabulary::full(self.model.config.vocab),
+                    vocabulary: self.vocabulary.clone(),
                 };
                 let mut network =
                     Network::new(self.engine, Arc::clone(&self.pool), &self.model.config, options)?;
@@ -104,7 +96,8 @@ impl<'a> Generator<'a> {
     ) -> Result<(), TrainError> {
         let mut tokens = tokens.to_vec();
         for _ in 0..count {
-            let next = sampler.choose(&self.next_logits(&tokens)?)?;
+            let class = sampler.choose(&self.next_logits(&tokens)?)?;
+            let next = self.vocabulary.id(class) as u32;
             if !take(next) {
                 break;
             }

@@ -65,9 +65,7 @@ impl Partition {
 
     /// Sum over positions of −log p(target).
     pub(crate) fn loss_sum(&self, count: usize) -> f64 {
-        (0..count)
-            .map(|p| self.log_z(p) - f64::from(self.target[p]))
-            .sum()
+        (0..count).map(|p| self.log_z(p) - f64::from(self.target[p])).sum()
     }
 
     fn log_z(&self, position: usize) -> f64 {
@@ -120,9 +118,7 @@ mod tests {
             .map(|t| {
                 let window = Window::of_port(&port, &Surface::for_port(&port).unwrap());
                 window.write_rows(|row, line| {
-                    line.iter_mut()
-                        .enumerate()
-                        .for_each(|(p, v)| *v = logit(t * tile + row, p));
+                    line.iter_mut().enumerate().for_each(|(p, v)| *v = logit(t * tile + row, p));
                 });
                 window
             })

@@ -14,10 +14,7 @@ pub(crate) fn forward(x: &[f32], weight: &[f32], epsilon: f64, out: &[&Window]) 
         }
     });
     let mean = |sum: f32| f64::from(sum) / weight.len() as f64;
-    let scale: Vec<f32> = squares
-        .iter()
-        .map(|&s| (1.0 / (mean(s) + epsilon).sqrt()) as f32)
-        .collect();
+    let scale: Vec<f32> = squares.iter().map(|&s| (1.0 / (mean(s) + epsilon).sqrt()) as f32).collect();
     for window in out {
         window.write_rows(|feature, line| {
             let weight = weight[feature];
@@ -48,16 +45,9 @@ pub(crate) fn backward(
             *sum += weight[feature] * g * x;
         }
     });
-    let pull: Vec<f32> = dots
-        .iter()
-        .zip(scale)
-        .map(|(dot, r)| dot * r * r * r / features as f32)
-        .collect();
-    dx.par_chunks_mut(positions)
-        .zip(d_weight.par_iter_mut())
-        .enumerate()
-        .with_min_len(16)
-        .for_each(|(feature, (dx, d_weight))| {
+    let pull: Vec<f32> = dots.iter().zip(scale).map(|(dot, r)| dot * r * r * r / features as f32).collect();
+    dx.par_chunks_mut(positions).zip(d_weight.par_iter_mut()).enumerate().with_min_len(16).for_each(
+        |(feature, (dx, d_weight))| {
             let (g, x) = (&g[row(feature)], &x[row(feature)]);
             let w = weight[feature];
             let mut sum = 0.0;
@@ -66,7 +56,8 @@ pub(crate) fn backward(
                 sum += g[i] * x[i] * scale[i];
             }
             *d_weight += sum;
-        });
+        },
+    );
 }
 
 #[cfg(test)]
@@ -102,10 +93,7 @@ mod tests {
         let h = 1e-2;
         for i in [0, 5, 100, 209] {
             let shifted = |by: f32| {
-                x.iter()
-                    .enumerate()
-                    .map(|(j, v)| if i == j { v + by } else { *v })
-                    .collect::<Vec<_>>()
+                x.iter().enumerate().map(|(j, v)| if i == j { v + by } else { *v }).collect::<Vec<_>>()
             };
             let slope =
                 (objective(&shifted(h), &weight) - objective(&shifted(-h), &weight)) / f64::from(2.0 * h);
@@ -113,11 +101,7 @@ mod tests {
         }
         for i in [0, 69] {
             let shifted = |by: f32| {
-                weight
-                    .iter()
-                    .enumerate()
-                    .map(|(j, v)| if i == j { v + by } else { *v })
-                    .collect::<Vec<_>>()
+                weight.iter().enumerate().map(|(j, v)| if i == j { v + by } else { *v }).collect::<Vec<_>>()
             };
             let slope = (objective(&x, &shifted(h)) - objective(&x, &shifted(-h))) / f64::from(2.0 * h);
             assert!((slope - f64::from(dw[i])).abs() < 2e-3, "{slope} {}", dw[i]);

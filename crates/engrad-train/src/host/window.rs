@@ -105,18 +105,14 @@ impl Window {
         if self.rows * self.columns < PARALLEL {
             let mut buffer = vec![0.0; self.columns];
             let rows = elements.chunks_mut(self.stride).take(self.rows);
-            rows.enumerate()
-                .for_each(|(row, line)| work(row, line, &mut buffer));
+            rows.enumerate().for_each(|(row, line)| work(row, line, &mut buffer));
         } else {
             elements
                 .par_chunks_mut(self.stride)
                 .take(self.rows)
                 .with_min_len(8)
                 .enumerate()
-                .for_each_init(
-                    || vec![0.0; self.columns],
-                    |buffer, (row, line)| work(row, line, buffer),
-                );
+                .for_each_init(|| vec![0.0; self.columns], |buffer, (row, line)| work(row, line, buffer));
         }
     }
 
@@ -193,18 +189,13 @@ impl Window {
             }
             _ => {
                 let elements = guard.fp16();
-                dense
-                    .par_chunks_mut(columns)
-                    .take(self.rows)
-                    .with_min_len(16)
-                    .enumerate()
-                    .for_each_init(
-                        || vec![0.0; columns],
-                        |buffer, (row, line)| {
-                            elements[place(row)].convert_to_f32_slice(buffer);
-                            combine(line, buffer);
-                        },
-                    );
+                dense.par_chunks_mut(columns).take(self.rows).with_min_len(16).enumerate().for_each_init(
+                    || vec![0.0; columns],
+                    |buffer, (row, line)| {
+                        elements[place(row)].convert_to_f32_slice(buffer);
+                        combine(line, buffer);
+                    },
+                );
             }
         }
     }

@@ -17,27 +17,11 @@ use crate::host::{Window, embedding};
 #[derive(Debug)]
 pub(crate) enum Job {
     /// dW\[o, i\] += Σₛ cotangent\[o, s\] · activation\[i, s\]; rows of dW start at element `start`, `rows` of them.
-    Product {
-        parameter: usize,
-        start: usize,
-        rows: usize,
-        activation: Window,
-        cotangent: Window,
-    },
+    Product { parameter: usize, start: usize, rows: usize, activation: Window, cotangent: Window },
     /// dw\[index\[r\]\] += Σₛ cotangent\[r, s\] · activation\[r, s\].
-    Elementwise {
-        parameter: usize,
-        index: Arc<[usize]>,
-        activation: Window,
-        cotangent: Window,
-    },
+    Elementwise { parameter: usize, index: Arc<[usize]>, activation: Window, cotangent: Window },
     /// Columns of `d_x` added to rows of an embedding gradient.
-    Scatter {
-        parameter: usize,
-        dim: usize,
-        rows: Vec<usize>,
-        d_x: Vec<f32>,
-    },
+    Scatter { parameter: usize, dim: usize, rows: Vec<usize>, d_x: Vec<f32> },
     /// A vector added to a gradient.
     Add { parameter: usize, values: Vec<f32> },
 }
@@ -95,16 +79,9 @@ impl GradientWorker {
             }
             drop(end);
         };
-        let thread = std::thread::Builder::new()
-            .name("weight-gradients".into())
-            .spawn(work);
+        let thread = std::thread::Builder::new().name("weight-gradients".into()).spawn(work);
         let thread = thread.map_err(|e| TrainError::Worker(e.to_string()))?;
-        Ok(Self {
-            jobs: Some(jobs),
-            shared,
-            submitted: 0,
-            thread: Some(thread),
-        })
+        Ok(Self { jobs: Some(jobs), shared, submitted: 0, thread: Some(thread) })
     }
 
     /// Queues a job and returns at once.
@@ -124,11 +101,7 @@ impl GradientWorker {
             if progress.failed {
                 return Err(ended());
             }
-            progress = self
-                .shared
-                .advanced
-                .wait(progress)
-                .unwrap_or_else(PoisonError::into_inner);
+            progress = self.shared.advanced.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
         Ok(())
     }
@@ -177,13 +150,7 @@ struct Scratch {
 impl Scratch {
     fn run(&mut self, job: Job, gradients: &mut [Vec<f32>]) {
         match job {
-            Job::Product {
-                parameter,
-                start,
-                rows,
-                activation,
-                cotangent,
-            } => {
+            Job::Product { parameter, start, rows, activation, cotangent } => {
                 activation.read_into(&mut self.activation);
                 cotangent.read_into(&mut self.cotangent);
                 let (inner, positions) = (activation.rows(), activation.columns());
@@ -197,29 +164,16 @@ impl Scratch {
                     Threads::Pool,
                 );
             }
-            Job::Elementwise {
-                parameter,
-                index,
-                activation,
-                cotangent,
-            } => {
+            Job::Elementwise { parameter, index, activation, cotangent } => {
                 activation.read_into(&mut self.activation);
                 cotangent.read_into(&mut self.cotangent);
                 let positions = activation.columns();
-                let rows = self
-                    .activation
-                    .chunks(positions)
-                    .zip(self.cotangent.chunks(positions));
+                let rows = self.activation.chunks(positions).zip(self.cotangent.chunks(positions));
                 for ((a, c), &place) in rows.zip(index.iter()) {
                     gradients[parameter][place] += a.iter().zip(c).map(|(a, c)| a * c).sum::<f32>();
                 }
             }
-            Job::Scatter {
-                parameter,
-                dim,
-                rows,
-                d_x,
-            } => {
+            Job::Scatter { parameter, dim, rows, d_x } => {
                 let positions = d_x.len() / dim;
                 embedding::scatter(&d_x, dim, &rows, positions, &mut gradients[parameter]);
             }

@@ -36,12 +36,7 @@ impl Head {
             )
         });
         let units = units.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            units,
-            tile,
-            classes,
-            partition: Partition::new(0),
-        })
+        Ok(Self { units, tile, classes, partition: Partition::new(0) })
     }
 
     pub(super) fn tiles(&self) -> usize {
@@ -67,11 +62,7 @@ impl Head {
                     window.write_rows(|line_number, line| {
                         if weight.weight.transposed {
                             for (class, value) in line.iter_mut().enumerate() {
-                                *value = if class < rows {
-                                    row(class)[line_number]
-                                } else {
-                                    0.0
-                                };
+                                *value = if class < rows { row(class)[line_number] } else { 0.0 };
                             }
                         } else if line_number < rows {
                             line.copy_from_slice(row(line_number));
@@ -105,9 +96,7 @@ impl Head {
     }
 
     pub(super) fn evaluate(&self) -> Result<(), TrainError> {
-        self.units
-            .iter()
-            .try_for_each(|unit| Ok(unit.forward.evaluate()?))
+        self.units.iter().try_for_each(|unit| Ok(unit.forward.evaluate()?))
     }
 
     /// Sum of −log p(target); keeps what the gradient needs.
@@ -126,8 +115,7 @@ impl Head {
         let unit = &self.units[tile];
         let (first, rows) = self.range(tile);
         if let Some(backward) = &unit.backward {
-            self.partition
-                .gradient_tile(&unit.y, &backward.d_y, first, rows, targets, factor);
+            self.partition.gradient_tile(&unit.y, &backward.d_y, first, rows, targets, factor);
         }
     }
 
@@ -140,24 +128,14 @@ impl Head {
     ) -> Result<(Window, Vec<Job>), TrainError> {
         let unit = &self.units[tile];
         let Some(backward) = &unit.backward else {
-            return Err(TrainError::setting(
-                "training",
-                "this network was built for inference",
-            ));
+            return Err(TrainError::setting("training", "this network was built for inference"));
         };
         backward.evaluate()?;
         let (first, rows) = self.range(tile);
-        let positions: Vec<_> = unit
-            .weights
-            .iter()
-            .map(|w| (w.weight.input.clone(), parameter))
-            .collect();
+        let positions: Vec<_> = unit.weights.iter().map(|w| (w.weight.input.clone(), parameter)).collect();
         let mut jobs = gradient_jobs(unit, &positions);
         for job in &mut jobs {
-            if let Job::Product {
-                start, rows: count, ..
-            } = job
-            {
+            if let Job::Product { start, rows: count, .. } = job {
                 (*start, *count) = (first * dim, rows);
             }
         }
@@ -170,12 +148,11 @@ impl Head {
         for (tile, unit) in self.units.iter().enumerate() {
             let (first, rows) = self.range(tile);
             let blocks =
-                unit.y
-                    .read_blocks(1024, Vec::new, |block: &mut Vec<(usize, Vec<f32>)>, row, line| {
-                        if row < rows {
-                            block.push((first + row, line[position..position + count].to_vec()));
-                        }
-                    });
+                unit.y.read_blocks(1024, Vec::new, |block: &mut Vec<(usize, Vec<f32>)>, row, line| {
+                    if row < rows {
+                        block.push((first + row, line[position..position + count].to_vec()));
+                    }
+                });
             for (class, values) in blocks.into_iter().flatten() {
                 for (p, value) in values.into_iter().enumerate() {
                     out[p * classes + class] = value;

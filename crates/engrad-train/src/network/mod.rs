@@ -110,24 +110,13 @@ impl Network {
         options: NetworkOptions,
     ) -> Result<Self, TrainError> {
         if options.sequence == 0 || options.sequence > 1 << 16 {
-            return Err(TrainError::setting(
-                "sequence",
-                format!("{} is not in 1…65536", options.sequence),
-            ));
+            return Err(TrainError::setting("sequence", format!("{} is not in 1…65536", options.sequence)));
         }
         let tile = tile_rows(options.vocabulary.len());
-        let stage_options = StageOptions {
-            sequence: options.sequence,
-            dtype: options.dtype,
-            layout: options.layout,
-            tile,
-        };
+        let stage_options =
+            StageOptions { sequence: options.sequence, dtype: options.dtype, layout: options.layout, tile };
         let compile = |kind| -> Result<CompiledStage, TrainError> {
-            CompiledStage::new(
-                engine,
-                &Stage::new(kind, config, &stage_options)?,
-                options.training,
-            )
+            CompiledStage::new(engine, &Stage::new(kind, config, &stage_options)?, options.training)
         };
         let attention = compile(StageKind::Attention)?;
         let feed_forward = compile(StageKind::FeedForward)?;
@@ -136,13 +125,7 @@ impl Network {
         let parameters = config.parameters();
         let position = |role: ParameterRole, layer: Option<usize>, nth: usize| {
             let matching = |p: &engrad_model::Parameter| p.role == role && p.layer == layer;
-            parameters
-                .iter()
-                .enumerate()
-                .filter(|(_, p)| matching(p))
-                .map(|(i, _)| i)
-                .nth(nth)
-                .unwrap_or(0)
+            parameters.iter().enumerate().filter(|(_, p)| matching(p)).map(|(i, _)| i).nth(nth).unwrap_or(0)
         };
         let mut results = SharedSurfaces::new();
         let mut sets = [SharedSurfaces::new(), SharedSurfaces::new()];
@@ -215,14 +198,9 @@ impl Network {
         let parameters = self.config.parameters();
         let find = |layer: usize, weight: &UnitWeight| {
             let role = weight.weight.role;
-            let matching = parameters
-                .iter()
-                .enumerate()
-                .filter(|(_, p)| p.layer == Some(layer) && p.role == role);
-            matching
-                .map(|(i, _)| i)
-                .nth(usize::from(weight.weight.is_key))
-                .unwrap_or(0)
+            let matching =
+                parameters.iter().enumerate().filter(|(_, p)| p.layer == Some(layer) && p.role == role);
+            matching.map(|(i, _)| i).nth(usize::from(weight.weight.is_key)).unwrap_or(0)
         };
         let head_weight = model_head(&self.config, model);
         let pool = Arc::clone(&self.pool);
@@ -239,8 +217,7 @@ impl Network {
                     }
                 }
             });
-            self.head
-                .load(head_weight, self.config.dim, &self.options.vocabulary);
+            self.head.load(head_weight, self.config.dim, &self.options.vocabulary);
         });
         self.timing.host += started.elapsed();
         Ok(())
@@ -253,14 +230,17 @@ impl Network {
     /// engine's errors.
     pub fn forward(&mut self, model: &Model, tokens: &[u32]) -> Result<(), TrainError> {
         if tokens.is_empty() || tokens.len() > self.options.sequence {
-            let reason = format!(
-                "{} tokens for programs of 1…{} positions",
-                tokens.len(),
-                self.options.sequence
-            );
+            let reason =
+                format!("{} tokens for programs of 1…{} positions", tokens.len(), self.options.sequence);
             return Err(TrainError::setting("sequence", reason));
         }
-        self.rows = self.options.vocabulary.classes(tokens)?;
+        let vocab = self.config.vocab;
+        if let Some((position, &id)) = tokens.iter().enumerate().find(|(_, id)| **id as usize >= vocab) {
+            return Err(TrainError::Token { id, position, vocab });
+        }
+        if self.options.training {
+            self.rows = self.options.vocabulary.classes(tokens)?;
+        }
         let table_rows: Vec<usize> = tokens.iter().map(|&id| id as usize).collect();
         let pool = Arc::clone(&self.pool);
         pool.install(|| {
@@ -292,11 +272,7 @@ impl Network {
         let layer = &self.layers[number];
         let (unit, norm, slot) = match kind {
             StageKind::Attention => (&layer.attention, layer.parameters.attention_norm, 2 * number),
-            _ => (
-                &layer.feed_forward,
-                layer.parameters.feed_forward_norm,
-                2 * number + 1,
-            ),
+            _ => (&layer.feed_forward, layer.parameters.feed_forward_norm, 2 * number + 1),
         };
         // Weight gradients of the last pass may still be reading what this one is about to overwrite.
         let (pending, forward, x, y) = (unit.pending, unit.forward.clone(), unit.x.clone(), unit.y.clone());
@@ -347,50 +323,24 @@ impl Network {
     /// [`TrainError::Setting`] for a network not built for training, and the engine's errors.
     pub fn backward(&mut self, model: &Model, targets: &[u32], scale: f32) -> Result<(), TrainError> {
         if self.worker.is_none() {
-            return Err(TrainError::setting(
-                "training",
-                "this network was built for inference",
-            ));
+            return Err(TrainError::setting("training", "this network was built for inference"));
         }
         let classes = self.options.vocabulary.classes(targets)?;
         let (dim, positions) = (self.config.dim, self.options.sequence);
-        let pool = Arc::clone(&self.pool);
-        let head_parameter = if self.config.tied {
-            self.embedding
-        } else {
-            model.tensors.len() - 1
-        };
+        let head_parameter = if self.config.tied { self.embedding } else { model.tensors.len() - 1 };
 
         let mut d_normed = vec![0.0; dim * positions];
         let factor = scale / targets.len() as f32;
         self.head_backward(&classes, factor, head_parameter, &mut d_normed)?;
         let mut d_stream = vec![0.0; dim * positions];
-        self.norm_backward(
-            model,
-            2 * self.config.layers,
-            self.final_norm,
-            &d_normed,
-            &mut d_stream,
-        )?;
+        self.norm_backward(model, 2 * self.config.layers, self.final_norm, &d_normed, &mut d_stream)?;
         for number in (0..self.layers.len()).rev() {
-            self.block_backward(
-                model,
-                number,
-                StageKind::FeedForward,
-                &mut d_stream,
-                &mut d_normed,
-            )?;
+            self.block_backward(model, number, StageKind::FeedForward, &mut d_stream, &mut d_normed)?;
             self.block_backward(model, number, StageKind::Attention, &mut d_stream, &mut d_normed)?;
         }
         let rows = std::mem::take(&mut self.rows);
-        let job = Job::Scatter {
-            parameter: self.embedding,
-            dim,
-            rows,
-            d_x: d_stream,
-        };
+        let job = Job::Scatter { parameter: self.embedding, dim, rows, d_x: d_stream };
         self.submit(job)?;
-        drop(pool);
         Ok(())
     }
 
@@ -443,10 +393,7 @@ impl Network {
             rms_norm::backward(d_normed, &saved.x, &saved.scale, weight, d_stream, &mut d_weight);
         });
         self.timing.host += host.elapsed();
-        self.submit(Job::Add {
-            parameter,
-            values: d_weight,
-        })?;
+        self.submit(Job::Add { parameter, values: d_weight })?;
         Ok(())
     }
 
@@ -464,17 +411,10 @@ impl Network {
         let layer = &self.layers[number];
         let (unit, norm, slot) = match kind {
             StageKind::Attention => (&layer.attention, layer.parameters.attention_norm, 2 * number),
-            _ => (
-                &layer.feed_forward,
-                layer.parameters.feed_forward_norm,
-                2 * number + 1,
-            ),
+            _ => (&layer.feed_forward, layer.parameters.feed_forward_norm, 2 * number + 1),
         };
         let Some(backward) = &unit.backward else {
-            return Err(TrainError::setting(
-                "training",
-                "this network was built for inference",
-            ));
+            return Err(TrainError::setting("training", "this network was built for inference"));
         };
         let host = Instant::now();
         let (factor, positions) = (self.config.residual_factor(), self.options.sequence);
@@ -514,28 +454,17 @@ impl Network {
         let parameters = self.config.parameters();
         let find = |weight: &UnitWeight| {
             let role = weight.weight.role;
-            let matching = parameters
-                .iter()
-                .enumerate()
-                .filter(|(_, p)| p.layer == Some(number) && p.role == role);
-            matching
-                .map(|(i, _)| i)
-                .nth(usize::from(weight.weight.is_key))
-                .unwrap_or(0)
+            let matching =
+                parameters.iter().enumerate().filter(|(_, p)| p.layer == Some(number) && p.role == role);
+            matching.map(|(i, _)| i).nth(usize::from(weight.weight.is_key)).unwrap_or(0)
         };
-        unit.weights
-            .iter()
-            .map(|w| (w.weight.input.clone(), find(w)))
-            .collect()
+        unit.weights.iter().map(|w| (w.weight.input.clone(), find(w))).collect()
     }
 
     fn submit(&mut self, job: Job) -> Result<Ticket, TrainError> {
         match &mut self.worker {
             Some(worker) => worker.submit(job),
-            None => Err(TrainError::setting(
-                "training",
-                "this network was built for inference",
-            )),
+            None => Err(TrainError::setting("training", "this network was built for inference")),
         }
     }
 
@@ -556,10 +485,7 @@ impl Network {
     pub fn gradients(&mut self) -> Result<MutexGuard<'_, Vec<Vec<f32>>>, TrainError> {
         let started = Instant::now();
         let Some(worker) = &self.worker else {
-            return Err(TrainError::setting(
-                "training",
-                "this network was built for inference",
-            ));
+            return Err(TrainError::setting("training", "this network was built for inference"));
         };
         let gradients = worker.gradients();
         self.timing.waiting += started.elapsed();
@@ -568,14 +494,12 @@ impl Network {
 
     /// Logits of the first `count` positions of the last forward pass, `[count, classes]`.
     pub fn logits(&self, count: usize) -> Vec<f32> {
-        self.pool
-            .install(|| self.head.logits(0, count, self.options.vocabulary.len()))
+        self.pool.install(|| self.head.logits(0, count, self.options.vocabulary.len()))
     }
 
     /// Logits of one position of the last forward pass.
     pub fn logits_at(&self, position: usize) -> Vec<f32> {
-        self.pool
-            .install(|| self.head.logits(position, 1, self.options.vocabulary.len()))
+        self.pool.install(|| self.head.logits(position, 1, self.options.vocabulary.len()))
     }
 
     /// Time spent since the last call.
@@ -586,36 +510,18 @@ impl Network {
 
 /// The matrix of the output head: the embedding if tied.
 fn model_head<'a>(config: &ModelConfig, model: &'a Model) -> &'a [f32] {
-    if config.tied {
-        &model.tensors[0]
-    } else {
-        model.tensors.last().map_or(&[], Vec::as_slice)
-    }
+    if config.tied { &model.tensors[0] } else { model.tensors.last().map_or(&[], Vec::as_slice) }
 }
 
 fn gradient_jobs(unit: &Unit, positions: &[(String, usize)]) -> Vec<Job> {
     let gradients = unit.backward.iter().flat_map(|b| &b.gradients);
     let job = |gradient: &unit::UnitGradient| {
-        let parameter = positions
-            .iter()
-            .find(|(name, _)| *name == gradient.weight)
-            .map_or(0, |(_, p)| *p);
+        let parameter = positions.iter().find(|(name, _)| *name == gradient.weight).map_or(0, |(_, p)| *p);
         let (activation, cotangent): (Window, Window) =
             (gradient.activation.clone(), gradient.cotangent.clone());
         match &gradient.index {
-            Some(index) => Job::Elementwise {
-                parameter,
-                index: Arc::clone(index),
-                activation,
-                cotangent,
-            },
-            None => Job::Product {
-                parameter,
-                start: 0,
-                rows: cotangent.rows(),
-                activation,
-                cotangent,
-            },
+            Some(index) => Job::Elementwise { parameter, index: Arc::clone(index), activation, cotangent },
+            None => Job::Product { parameter, start: 0, rows: cotangent.rows(), activation, cotangent },
         }
     };
     gradients.map(job).collect()

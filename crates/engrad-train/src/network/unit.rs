@@ -28,10 +28,7 @@ struct CompiledProgram {
 
 impl CompiledProgram {
     fn new(engine: &dyn Engine, program: &StageProgram) -> Result<Self, TrainError> {
-        Ok(Self {
-            kernel: engine.compile(&program.program)?,
-            packing: program.packing.clone(),
-        })
+        Ok(Self { kernel: engine.compile(&program.program)?, packing: program.packing.clone() })
     }
 
     fn input(&self, name: &str, surfaces: &[Surface]) -> Result<Window, TrainError> {
@@ -57,19 +54,12 @@ impl CompiledProgram {
 
     fn output(&self, name: &str, surfaces: &[Surface]) -> Result<Window, TrainError> {
         let position = self.output_position(name).ok_or_else(|| missing(name))?;
-        Ok(Window::of_port(
-            &self.kernel.outputs()[position],
-            &surfaces[position],
-        ))
+        Ok(Window::of_port(&self.kernel.outputs()[position], &surfaces[position]))
     }
 }
 
 fn missing(name: &str) -> TrainError {
-    MilError::Function {
-        function: "main".into(),
-        reason: format!("no port for `{name}`"),
-    }
-    .into()
+    MilError::Function { function: "main".into(), reason: format!("no port for `{name}`") }.into()
 }
 
 /// A stage compiled on an engine.
@@ -84,22 +74,12 @@ pub(super) struct CompiledStage {
 impl CompiledStage {
     /// Compiles for training, or only the inference program.
     pub(super) fn new(engine: &dyn Engine, stage: &Stage, training: bool) -> Result<Self, TrainError> {
-        let forward = if training {
-            &stage.forward
-        } else {
-            &stage.inference
-        };
+        let forward = if training { &stage.forward } else { &stage.inference };
         Ok(Self {
             forward: CompiledProgram::new(engine, forward)?,
-            backward: training
-                .then(|| CompiledProgram::new(engine, &stage.backward))
-                .transpose()?,
+            backward: training.then(|| CompiledProgram::new(engine, &stage.backward)).transpose()?,
             weights: stage.weights.clone(),
-            gradients: if training {
-                stage.gradients.clone()
-            } else {
-                Vec::new()
-            },
+            gradients: if training { stage.gradients.clone() } else { Vec::new() },
         })
     }
 }
@@ -173,46 +153,24 @@ impl Unit {
             true => shared(sharing.forward, port),
             false => Ok(Surface::for_port(port)?),
         };
-        let inputs = program
-            .kernel
-            .inputs()
-            .iter()
-            .map(&mut obtain)
-            .collect::<Result<Vec<_>, TrainError>>()?;
-        let outputs = program
-            .kernel
-            .outputs()
-            .iter()
-            .map(&mut obtain)
-            .collect::<Result<Vec<_>, TrainError>>()?;
+        let inputs =
+            program.kernel.inputs().iter().map(&mut obtain).collect::<Result<Vec<_>, TrainError>>()?;
+        let outputs =
+            program.kernel.outputs().iter().map(&mut obtain).collect::<Result<Vec<_>, TrainError>>()?;
         let mut weights = Vec::new();
         for weight in &stage.weights {
             let windows = vec![program.input(&weight.input, &inputs)?];
-            weights.push(UnitWeight {
-                weight: weight.clone(),
-                windows,
-            });
+            weights.push(UnitWeight { weight: weight.clone(), windows });
         }
         let (x, y) = (program.input("x", &inputs)?, program.output("y", &outputs)?);
         let backward = match &stage.backward {
-            Some(backward) => Some(Self::bind_backward(
-                stage,
-                backward,
-                (&inputs, &outputs),
-                &mut weights,
-                sharing,
-            )?),
+            Some(backward) => {
+                Some(Self::bind_backward(stage, backward, (&inputs, &outputs), &mut weights, sharing)?)
+            }
             None => None,
         };
         let forward = program.kernel.bind(inputs, outputs)?;
-        Ok(Self {
-            forward,
-            x,
-            y,
-            backward,
-            weights,
-            pending: Ticket::default(),
-        })
+        Ok(Self { forward, x, y, backward, weights, pending: Ticket::default() })
     }
 
     fn bind_backward(
@@ -228,9 +186,7 @@ impl Unit {
         for (position, port) in program.kernel.inputs().iter().enumerate() {
             let own = program.own_port(&port.name) == Some(position);
             let surface = if own && port.name == "d_y" {
-                let result = forward
-                    .output_position("y")
-                    .filter(|_| sharing.gradient_over_result);
+                let result = forward.output_position("y").filter(|_| sharing.gradient_over_result);
                 match result {
                     Some(y) => forward_outputs[y].clone(),
                     None => shared(sharing.backward, port)?,
@@ -244,11 +200,7 @@ impl Unit {
             };
             inputs.push(surface);
         }
-        let outputs = program
-            .kernel
-            .outputs()
-            .iter()
-            .map(|port| shared(sharing.backward, port));
+        let outputs = program.kernel.outputs().iter().map(|port| shared(sharing.backward, port));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
 
         let mut copies = Vec::new();
@@ -290,13 +242,7 @@ impl Unit {
         }
         let (d_y, d_x) = (program.input("d_y", &inputs)?, program.output("d_x", &outputs)?);
         let request = program.kernel.bind(inputs, outputs)?;
-        Ok(BackwardUnit {
-            request,
-            d_y,
-            d_x,
-            gradients,
-            copies,
-        })
+        Ok(BackwardUnit { request, d_y, d_x, gradients, copies })
     }
 }
 
@@ -314,11 +260,7 @@ fn row_index(product: &[usize], weight: &[usize]) -> Result<Arc<[usize]>, TrainE
     let fits = product.len() == weight.len() && weight.last() == Some(&1);
     if !fits {
         let reason = format!("weight {weight:?} of product {product:?} must not vary along positions");
-        return Err(MilError::Function {
-            function: "main".into(),
-            reason,
-        }
-        .into());
+        return Err(MilError::Function { function: "main".into(), reason }.into());
     }
     let rows: usize = product[..product.len() - 1].iter().product();
     let element = |row: usize| {
@@ -342,10 +284,7 @@ mod tests {
 
     #[test]
     fn a_head_norm_weight_repeats_for_every_head() {
-        assert_eq!(
-            *row_index(&[1, 2, 3, 9], &[1, 1, 3, 1]).unwrap(),
-            [0, 1, 2, 0, 1, 2]
-        );
+        assert_eq!(*row_index(&[1, 2, 3, 9], &[1, 1, 3, 1]).unwrap(), [0, 1, 2, 0, 1, 2]);
         assert_eq!(*row_index(&[1, 2, 2, 9], &[1, 2, 1, 1]).unwrap(), [0, 0, 1, 1]);
         assert!(row_index(&[1, 2, 3, 9], &[1, 2, 3, 9]).is_err());
     }

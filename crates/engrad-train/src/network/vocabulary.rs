@@ -26,22 +26,12 @@ impl Vocabulary {
         ids.sort_unstable();
         ids.dedup();
         if let Some((position, &id)) = ids.iter().enumerate().find(|(_, id)| **id as usize >= full) {
-            return Err(TrainError::Token {
-                id,
-                position,
-                vocab: full,
-            });
+            return Err(TrainError::Token { id, position, vocab: full });
         }
         if ids.is_empty() {
-            return Err(TrainError::setting(
-                "compact_vocabulary",
-                "the data holds no token",
-            ));
+            return Err(TrainError::setting("compact_vocabulary", "the data holds no token"));
         }
-        Ok(Self {
-            used: (ids.len() < full).then_some(ids),
-            full,
-        })
+        Ok(Self { used: (ids.len() < full).then_some(ids), full })
     }
 
     /// Number of classes.
@@ -59,6 +49,11 @@ impl Vocabulary {
         self.used.is_some()
     }
 
+    /// The ids in use, in ascending order; `None` for all.
+    pub fn used(&self) -> Option<&[u32]> {
+        self.used.as_deref()
+    }
+
     /// The id of a class.
     pub fn id(&self, class: usize) -> usize {
         self.used.as_ref().map_or(class, |ids| ids[class] as usize)
@@ -70,11 +65,7 @@ impl Vocabulary {
     /// [`TrainError::Token`] for an id outside the model or outside the compacted set.
     pub fn classes(&self, ids: &[u32]) -> Result<Vec<usize>, TrainError> {
         let class = |(position, &id): (usize, &u32)| {
-            let fault = TrainError::Token {
-                id,
-                position,
-                vocab: self.full,
-            };
+            let fault = TrainError::Token { id, position, vocab: self.full };
             match &self.used {
                 None => ((id as usize) < self.full).then_some(id as usize).ok_or(fault),
                 Some(ids) => ids.binary_search(&id).map_err(|_| fault),

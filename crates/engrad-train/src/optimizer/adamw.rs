@@ -23,12 +23,7 @@ pub struct AdamWSettings {
 
 impl Default for AdamWSettings {
     fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.95,
-            epsilon: 1e-8,
-            weight_decay: 0.1,
-        }
+        Self { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1 }
     }
 }
 
@@ -64,12 +59,7 @@ impl AdamW {
     /// Zero moments for those parameters.
     pub fn new(settings: AdamWSettings, parameters: &[Parameter]) -> Self {
         let zeros = || parameters.iter().map(|p| vec![0.0; p.len()]).collect();
-        Self {
-            settings,
-            first: zeros(),
-            second: zeros(),
-            updates: 0,
-        }
+        Self { settings, first: zeros(), second: zeros(), updates: 0 }
     }
 
     /// One update with gradients times `factor`. Gradients of the embedding and the head have a row for each class
@@ -95,10 +85,7 @@ impl AdamW {
             keep: 1.0,
             factor,
         };
-        let decayed = Update {
-            keep: (1.0 - learning_rate * s.weight_decay) as f32,
-            ..plain
-        };
+        let decayed = Update { keep: (1.0 - learning_rate * s.weight_decay) as f32, ..plain };
         let moments = self.first.iter_mut().zip(&mut self.second);
         for (((parameter, value), gradient), (first, second)) in
             parameters.iter().zip(values).zip(gradients).zip(moments)
@@ -150,14 +137,7 @@ mod tests {
         let (mut w, mut m, mut v) = (0.5f64, 0.0f64, 0.0f64);
         for (t, gradient) in [(1, 0.25f64), (2, -1.0)] {
             let gradients = vec![vec![gradient as f32 * 4.0; parameters[0].len()]];
-            adam.update(
-                parameters,
-                &mut values,
-                &gradients,
-                &Vocabulary::full(1024),
-                0.01,
-                0.25,
-            );
+            adam.update(parameters, &mut values, &gradients, &Vocabulary::full(1024), 0.01, 0.25);
             m = 0.9 * m + 0.1 * gradient;
             v = 0.95 * v + 0.05 * gradient * gradient;
             let (mh, vh) = (m / (1.0 - 0.9f64.powi(t)), v / (1.0 - 0.95f64.powi(t)));

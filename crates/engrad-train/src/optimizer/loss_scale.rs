@@ -27,10 +27,7 @@ pub enum LossScale {
 impl LossScale {
     /// A dynamic scale at its usual start, 2¹⁶.
     pub fn dynamic() -> Self {
-        Self::Dynamic {
-            scale: 65_536.0,
-            good: 0,
-        }
+        Self::Dynamic { scale: 65_536.0, good: 0 }
     }
 
     /// The factor now.
@@ -65,10 +62,7 @@ mod tests {
 
     #[test]
     fn halves_on_overflow_and_doubles_after_a_good_run() {
-        let mut scale = LossScale::Dynamic {
-            scale: 1024.0,
-            good: 0,
-        };
+        let mut scale = LossScale::Dynamic { scale: 1024.0, good: 0 };
         scale.observe(false);
         assert_eq!(scale.factor(), 512.0);
         (0..GROWTH_INTERVAL).for_each(|_| scale.observe(true));

@@ -22,11 +22,7 @@ pub fn global_norm(gradients: &[Vec<f32>]) -> f64 {
                 // Sixteen running sums: one f64 accumulator would be a chain of dependent additions.
                 let mut lanes = [0f64; 16];
                 let chunks = block.chunks_exact(16);
-                let rest: f64 = chunks
-                    .remainder()
-                    .iter()
-                    .map(|&g| f64::from(g) * f64::from(g))
-                    .sum();
+                let rest: f64 = chunks.remainder().iter().map(|&g| f64::from(g) * f64::from(g)).sum();
                 for chunk in chunks {
                     for (lane, &g) in lanes.iter_mut().zip(chunk) {
                         *lane += f64::from(g) * f64::from(g);

@@ -30,16 +30,8 @@ mod tests {
 
     #[test]
     fn warms_up_peaks_and_ends_at_the_floor() {
-        let schedule = Schedule {
-            peak: 1.0,
-            warmup: 4,
-            end: 14,
-            floor: 0.1,
-        };
-        assert_eq!(
-            (schedule.rate(0), schedule.rate(3), schedule.rate(4)),
-            (0.25, 1.0, 1.0)
-        );
+        let schedule = Schedule { peak: 1.0, warmup: 4, end: 14, floor: 0.1 };
+        assert_eq!((schedule.rate(0), schedule.rate(3), schedule.rate(4)), (0.25, 1.0, 1.0));
         assert!((schedule.rate(9) - 0.55).abs() < 1e-12);
         assert!((schedule.rate(14) - 0.1).abs() < 1e-12);
         assert!((schedule.rate(1000) - 0.1).abs() < 1e-12);
@@ -47,15 +39,6 @@ mod tests {
 
     #[test]
     fn no_warm_up_and_no_span_do_not_divide_by_zero() {
-        assert!(
-            (Schedule {
-                peak: 1.0,
-                warmup: 0,
-                end: 0,
-                floor: 0.1
-            })
-            .rate(0)
-            .is_finite()
-        );
+        assert!((Schedule { peak: 1.0, warmup: 0, end: 0, floor: 0.1 }).rate(0).is_finite());
     }
 }

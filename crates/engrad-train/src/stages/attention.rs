@@ -23,22 +23,15 @@ pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draf
     let wv = d.weight("wv", ParameterRole::Value, kv_dim, dim);
     let wo = d.weight("wo", ParameterRole::AttentionOutput, dim, query_dim);
     let norms = config.qk_norm.then(|| {
-        (
-            d.head_norm_weight("q_norm", false, head_dim),
-            d.head_norm_weight("k_norm", true, head_dim),
-        )
+        (d.head_norm_weight("q_norm", false, head_dim), d.head_norm_weight("k_norm", true, head_dim))
     });
 
     let query = d.project("q", &wq, x)?;
     let key = d.project("k", &wk, x)?;
     let value = d.project("v", &wv, x)?;
 
-    let mut query = d
-        .builder
-        .reshape("q_heads", query, &[1, heads, head_dim, positions])?;
-    let mut key = d
-        .builder
-        .reshape("k_heads", key, &[1, kv_heads, head_dim, positions])?;
+    let mut query = d.builder.reshape("q_heads", query, &[1, heads, head_dim, positions])?;
+    let mut key = d.builder.reshape("k_heads", key, &[1, kv_heads, head_dim, positions])?;
     if let Some((query_norm, key_norm)) = norms {
         query = head_norm(&mut d, "q", query, query_norm, config)?;
         key = head_norm(&mut d, "k", key, key_norm, config)?;
@@ -65,11 +58,7 @@ pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draf
     let mask = b.constant("causal_mask", mask);
     let masked = b.add("scores_masked", scores, mask)?;
     let weights = b.softmax("attention_weights", masked, -1)?;
-    let weights = b.reshape(
-        "weights_groups",
-        weights,
-        &[1, kv_heads, group * positions, positions],
-    )?;
+    let weights = b.reshape("weights_groups", weights, &[1, kv_heads, group * positions, positions])?;
     let value = b.reshape("v_heads", value, &[1, kv_heads, head_dim, positions])?;
     let mut mixed = b.matmul("mixed", (value, false), (weights, true))?;
     if group > 1 {
@@ -94,11 +83,7 @@ fn head_norm(
     let mean = b.reduce_mean(&format!("{name}_mean_square"), squared, &[2])?;
     let scale = b.rsqrt(&format!("{name}_norm_scale"), mean, config.norm_eps as f32)?;
     let normed = b.mul(&format!("{name}_normed"), x, scale)?;
-    let weight = b.reshape(
-        &format!("{name}_norm_weight"),
-        weight,
-        &[1, 1, config.head_dim, 1],
-    )?;
+    let weight = b.reshape(&format!("{name}_norm_weight"), weight, &[1, 1, config.head_dim, 1])?;
     b.mul(&format!("{name}_norm_scaled"), normed, weight)
 }
 
@@ -108,10 +93,7 @@ fn rotary_constants(d: &mut Drafting<'_>, config: &ModelConfig) -> Result<(Value
     let shape = [1, 1, config.head_dim / 2, positions];
     let cos = Constant::floats(dtype, shape, &tables.cos)?;
     let sin = Constant::floats(dtype, shape, &tables.sin)?;
-    Ok((
-        d.builder.constant("rotary_cos", cos),
-        d.builder.constant("rotary_sin", sin),
-    ))
+    Ok((d.builder.constant("rotary_cos", cos), d.builder.constant("rotary_sin", sin)))
 }
 
 /// (a, b) → (a·cos − b·sin, b·cos + a·sin), where a and b are the halves of each head. The halves are cut along the

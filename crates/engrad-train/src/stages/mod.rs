@@ -114,18 +114,11 @@ impl Stage {
             StageKind::Classifier => classifier::draft(config, options)?,
         };
         let weight_names: Vec<&str> = draft.weights.iter().map(|w| w.input.as_str()).collect();
-        let request = Request {
-            activations: &["x"],
-            weights: &weight_names,
-            taps: draft.taps,
-        };
+        let request = Request { activations: &["x"], weights: &weight_names, taps: draft.taps };
         let derived = differentiate(&draft.function, &request)?;
         let lay_out = |function: &Function| -> Result<StageProgram, MilError> {
             let (function, packing) = pack(function, options.layout)?;
-            Ok(StageProgram {
-                program: Program::new(function),
-                packing,
-            })
+            Ok(StageProgram { program: Program::new(function), packing })
         };
         Ok(Self {
             kind,
@@ -156,12 +149,7 @@ struct Drafting<'a> {
 
 impl<'a> Drafting<'a> {
     fn new(config: &ModelConfig, options: &'a StageOptions) -> Self {
-        Self {
-            builder: Builder::new("main"),
-            options,
-            dim: config.dim,
-            weights: Vec::new(),
-        }
+        Self { builder: Builder::new("main"), options, dim: config.dim, weights: Vec::new() }
     }
 
     /// The stage's activation input `x`, `[1, dim, 1, positions]`.
@@ -175,68 +163,32 @@ impl<'a> Drafting<'a> {
     fn weight(&mut self, input: &str, role: ParameterRole, out: usize, inner: usize) -> Weight {
         let transposed = self.options.layout == InputLayout::Packed && out != self.dim;
         let (rows, columns) = if transposed { (inner, out) } else { (out, inner) };
-        let id = self
-            .builder
-            .input(input, TensorType::channels(self.options.dtype, rows, columns));
-        self.weights.push(StageWeight {
-            input: input.to_owned(),
-            role,
-            is_key: false,
-            transposed,
-        });
-        Weight {
-            id,
-            rows,
-            columns,
-            transposed,
-            out,
-        }
+        let id = self.builder.input(input, TensorType::channels(self.options.dtype, rows, columns));
+        self.weights.push(StageWeight { input: input.to_owned(), role, is_key: false, transposed });
+        Weight { id, rows, columns, transposed, out }
     }
 
     /// A norm weight over the channels of one head, `[1, size, 1, 1]`.
     fn head_norm_weight(&mut self, input: &str, is_key: bool, size: usize) -> ValueId {
-        let id = self
-            .builder
-            .input(input, TensorType::channels(self.options.dtype, size, 1));
+        let id = self.builder.input(input, TensorType::channels(self.options.dtype, size, 1));
         let role = ParameterRole::HeadNorm;
-        self.weights.push(StageWeight {
-            input: input.to_owned(),
-            role,
-            is_key,
-            transposed: false,
-        });
+        self.weights.push(StageWeight { input: input.to_owned(), role, is_key, transposed: false });
         id
     }
 
     /// `[1, features, 1, positions]` → `[1, out, 1, positions]`.
     fn project(&mut self, name: &str, weight: &Weight, x: ValueId) -> Result<ValueId, MilError> {
         let b = &mut self.builder;
-        let inner = if weight.transposed {
-            weight.rows
-        } else {
-            weight.columns
-        };
+        let inner = if weight.transposed { weight.rows } else { weight.columns };
         let positions = self.options.sequence;
-        let matrix = b.reshape(
-            &format!("{name}_weight"),
-            weight.id,
-            &[1, 1, weight.rows, weight.columns],
-        )?;
+        let matrix = b.reshape(&format!("{name}_weight"), weight.id, &[1, 1, weight.rows, weight.columns])?;
         let columns = b.reshape(&format!("{name}_input"), x, &[1, 1, inner, positions])?;
-        let product = b.matmul(
-            &format!("{name}_product"),
-            (matrix, weight.transposed),
-            (columns, false),
-        )?;
+        let product = b.matmul(&format!("{name}_product"), (matrix, weight.transposed), (columns, false))?;
         b.reshape(name, product, &[1, weight.out, 1, positions])
     }
 
     fn finish(self, output: ValueId, taps: &'static [&'static str]) -> Result<Draft, MilError> {
-        Ok(Draft {
-            function: self.builder.finish(&[output])?,
-            weights: self.weights,
-            taps,
-        })
+        Ok(Draft { function: self.builder.finish(&[output])?, weights: self.weights, taps })
     }
 }
 

@@ -23,6 +23,9 @@ use crate::evaluate::Execution;
 use crate::optimizer::{AdamW, LossScale, Schedule, global_norm};
 use crate::{Network, NetworkOptions, TrainError, Vocabulary};
 
+/// File of a checkpoint with the token ids that training used, little-endian u32; absent if it used all.
+pub const USED_IDS_FILE: &str = "used-ids.u32";
+
 /// Steps in a row that may be skipped for gradients that are not finite before training gives up.
 const MAX_SKIPPED: u32 = 20;
 
@@ -102,12 +105,8 @@ impl<'a> Trainer<'a> {
             training: true,
             vocabulary,
         };
-        let mut network = Network::new(
-            execution.engine,
-            Arc::clone(&execution.pool),
-            &model.config,
-            options,
-        )?;
+        let mut network =
+            Network::new(execution.engine, Arc::clone(&execution.pool), &model.config, options)?;
         network.load(&model)?;
         let parameters = model.config.parameters();
         let optimizer = AdamW::new(settings.adamw, &parameters);
@@ -143,27 +142,17 @@ impl<'a> Trainer<'a> {
         let model = checkpoint.load_model()?;
         let mut trainer = Self::new(execution, settings, model, dataset)?;
         let names = moment_names(&trainer.parameters);
-        let moments = trainer
-            .optimizer
-            .first
-            .iter_mut()
-            .chain(&mut trainer.optimizer.second);
+        let moments = trainer.optimizer.first.iter_mut().chain(&mut trainer.optimizer.second);
         let mut tensors: Vec<NamedTensorMut<'_>> = names
             .into_iter()
             .zip(moments)
-            .map(|(name, data)| NamedTensorMut {
-                name: name.into(),
-                data,
-            })
+            .map(|(name, data)| NamedTensorMut { name: name.into(), data })
             .collect();
         checkpoint.load_optimizer(&mut tensors)?;
         drop(tensors);
         trainer.optimizer.updates = state.updates;
-        trainer.sampler = Sampler::resume(
-            Arc::clone(&trainer.dataset),
-            trainer.network.sequence(),
-            state.cursor,
-        )?;
+        trainer.sampler =
+            Sampler::resume(Arc::clone(&trainer.dataset), trainer.network.sequence(), state.cursor)?;
         // A scale set by hand on resumption wins over the saved one.
         if matches!(trainer.loss_scale, LossScale::Dynamic { .. }) {
             trainer.loss_scale = state.loss_scale;
@@ -251,7 +240,7 @@ impl<'a> Trainer<'a> {
         Ok((norm, !finite, elapsed))
     }
 
-    /// Mean loss over the validation windows; remembers the best. `None` if the data has no validation split.
+    /// Mean loss over the validation windows. `None` if the data has no validation split.
     ///
     /// # Errors
     /// Data and engine errors.
@@ -266,15 +255,17 @@ impl<'a> Trainer<'a> {
             sum += self.network.window_loss(&self.model, &window?)?;
             count += 1.0;
         }
-        let loss = sum / count;
         self.network.take_timing();
-        if loss.is_finite() && self.best.is_none_or(|best| loss < best.loss) {
-            self.best = Some(Best {
-                step: self.step,
-                loss,
-            });
+        Ok(Some(sum / count))
+    }
+
+    /// Takes note of a validation loss; whether it is the best so far.
+    fn remember_best(&mut self, loss: f64) -> bool {
+        let better = loss.is_finite() && self.best.is_none_or(|best| loss < best.loss);
+        if better {
+            self.best = Some(Best { step: self.step, loss });
         }
-        Ok(Some(loss))
+        better
     }
 
     /// Writes a checkpoint under `root` and removes those no longer to be kept. Returns its folder.
@@ -283,33 +274,27 @@ impl<'a> Trainer<'a> {
     /// [`TrainError::Store`]; the checkpoints before are whole in any case.
     pub fn save(&self, root: &Path, config_toml: &str) -> Result<PathBuf, TrainError> {
         let names = moment_names(&self.parameters);
-        let shapes = self
-            .parameters
-            .iter()
-            .chain(&self.parameters)
-            .map(|p| p.shape.clone());
+        let shapes = self.parameters.iter().chain(&self.parameters).map(|p| p.shape.clone());
         let moments = self.optimizer.first.iter().chain(&self.optimizer.second);
         let optimizer: Vec<NamedTensor<'_>> = names
             .into_iter()
             .zip(shapes)
             .zip(moments)
-            .map(|((name, shape), data)| NamedTensor {
-                name: name.into(),
-                shape: shape.into(),
-                data,
-            })
+            .map(|((name, shape), data)| NamedTensor { name: name.into(), shape: shape.into(), data })
             .collect();
         let model = ModelView {
             config: &self.model.config,
             tensors: self.model.tensors.iter().map(Vec::as_slice).collect(),
         };
-        let contents = Contents {
-            model,
-            optimizer: &optimizer,
-            state: &self.state(),
-            config_toml,
-            extra: &[],
-        };
+        // Ids that never occurred have untrained rows; whoever generates from this model must know.
+        let used = self
+            .network
+            .vocabulary()
+            .used()
+            .map(|ids| ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>());
+        let extra: Vec<(&str, &[u8])> = used.iter().map(|ids| (USED_IDS_FILE, ids.as_slice())).collect();
+        let contents =
+            Contents { model, optimizer: &optimizer, state: &self.state(), config_toml, extra: &extra };
         let path = engrad_store::save(root, self.step, &contents)?;
         let best = self.best.filter(|_| self.settings.keep_best).map(|b| b.step);
         engrad_store::retain(root, self.settings.keep_last, best)?;
@@ -369,10 +354,8 @@ impl<'a> Trainer<'a> {
 
     fn flops(&self, tokens: u64) -> f64 {
         // The head's cost is that of the classes it computes, not of the whole vocabulary.
-        let config = engrad_model::ModelConfig {
-            vocab: self.network.vocabulary().len(),
-            ..self.model.config.clone()
-        };
+        let config =
+            engrad_model::ModelConfig { vocab: self.network.vocabulary().len(), ..self.model.config.clone() };
         config.training_flops(tokens as usize, self.network.sequence())
     }
 }
@@ -384,7 +367,5 @@ fn moment_names(parameters: &[Parameter]) -> Vec<String> {
 
 fn zero(gradients: &mut [Vec<f32>]) {
     use rayon::prelude::*;
-    gradients
-        .par_iter_mut()
-        .for_each(|g| g.par_chunks_mut(1 << 18).for_each(|part| part.fill(0.0)));
+    gradients.par_iter_mut().for_each(|g| g.par_chunks_mut(1 << 18).for_each(|part| part.fill(0.0)));
 }

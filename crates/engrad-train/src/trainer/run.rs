@@ -100,37 +100,29 @@ pub fn run(
             );
             send(Event::Warning { message });
         }
-        let due = |every: u64| every > 0 && trainer.step.is_multiple_of(every);
+        let done = trainer.step;
+        let due = |every: u64| every > 0 && done.is_multiple_of(every);
         let ends = trainer.step >= last;
-        let (validate, save, sample) = (
-            due(settings.validation_every) || (ends && settings.validation_every > 0),
-            due(settings.checkpoint_every) || ends,
-            due(settings.sample_every) || (ends && settings.sample_every > 0),
-        );
-        if validate {
-            let before = trainer.best;
-            if let Some(loss) = trainer.validate()? {
-                send(Event::Validation {
-                    step: trainer.step,
-                    loss,
-                    best: trainer.best != before,
-                });
-            }
+        let mut save = due(settings.checkpoint_every) || ends;
+        // A validation outside the interval, at the end, is shown but not remembered: whether a run was interrupted
+        // must not show in its state.
+        let scheduled = due(settings.validation_every);
+        if (scheduled || (ends && settings.validation_every > 0))
+            && let Some(loss) = trainer.validate()?
+        {
+            let best = scheduled && trainer.remember_best(loss);
+            save |= best && settings.keep_best;
+            send(Event::Validation { step: trainer.step, loss, best });
         }
+        let sample = due(settings.sample_every) || (ends && settings.sample_every > 0);
         if sample && let Some(plan) = &plan.sample {
             let text = sample_text(trainer, plan)?;
-            send(Event::Sample {
-                step: trainer.step,
-                text,
-            });
+            send(Event::Sample { step: trainer.step, text });
         }
         if save && let Some(root) = plan.checkpoints {
             let path = trainer.save(root, plan.config_toml)?;
             saved_step = Some(trainer.step);
-            send(Event::Checkpoint {
-                step: trainer.step,
-                path: path.display().to_string(),
-            });
+            send(Event::Checkpoint { step: trainer.step, path: path.display().to_string() });
         }
     }
     if let Some(root) = plan.checkpoints
@@ -138,10 +130,7 @@ pub fn run(
         && trainer.step > start_step
     {
         let path = trainer.save(root, plan.config_toml)?;
-        send(Event::Checkpoint {
-            step: trainer.step,
-            path: path.display().to_string(),
-        });
+        send(Event::Checkpoint { step: trainer.step, path: path.display().to_string() });
     }
     let seconds = started.elapsed().as_secs_f64();
     let summary = Summary {
@@ -161,11 +150,8 @@ pub fn run(
 
 fn sample_text(trainer: &Trainer<'_>, plan: &SamplePlan<'_>) -> Result<String, TrainError> {
     let (execution, model) = (trainer.execution(), trainer.model());
-    let options = GenerateOptions {
-        dtype: execution.dtype,
-        layout: execution.layout,
-        context: model.config.sequence,
-    };
+    let options =
+        GenerateOptions { dtype: execution.dtype, layout: execution.layout, context: model.config.sequence };
     let tokenizer = plan.tokenizer;
     let mut prompt: Vec<u32> = tokenizer.bos().into_iter().collect();
     prompt.extend(tokenizer.encode(&trainer.settings.sample_prompt)?);
@@ -173,12 +159,14 @@ fn sample_text(trainer: &Trainer<'_>, plan: &SamplePlan<'_>) -> Result<String, T
         return Ok(String::new());
     }
     let mut ids = prompt.clone();
-    let mut generator = Generator::new(execution.engine, Arc::clone(&execution.pool), model, options);
-    let mut sampler = TokenSampler::new(Sampling {
-        temperature: 0.8,
-        top_p: 0.9,
-        ..Sampling::GREEDY
-    })?;
+    let mut generator = Generator::new(
+        execution.engine,
+        Arc::clone(&execution.pool),
+        model,
+        trainer.vocabulary().clone(),
+        options,
+    );
+    let mut sampler = TokenSampler::new(Sampling { temperature: 0.8, top_p: 0.9, ..Sampling::GREEDY })?;
     let ends = [tokenizer.bos(), tokenizer.eos()];
     generator.generate(&prompt, trainer.settings.sample_tokens, &mut sampler, |id| {
         let end = ends.contains(&Some(id));

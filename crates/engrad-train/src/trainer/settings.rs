@@ -32,9 +32,7 @@ impl std::str::FromStr for LossScaleSetting {
         if text == "dynamic" {
             return Ok(Self::Dynamic(DynamicWord::Dynamic));
         }
-        text.parse()
-            .map(Self::Fixed)
-            .map_err(|_| format!("`{text}` is neither `dynamic` nor a number"))
+        text.parse().map(Self::Fixed).map_err(|_| format!("`{text}` is neither `dynamic` nor a number"))
     }
 }
 
@@ -100,7 +98,7 @@ impl Default for TrainSettings {
             seed: 1,
             loss_scale: LossScaleSetting::Dynamic(DynamicWord::Dynamic),
             compact_vocabulary: true,
-            validation_every: 50,
+            validation_every: 100,
             validation_windows: 8,
             checkpoint_every: 100,
             keep_last: 2,
@@ -118,8 +116,7 @@ impl TrainSettings {
     pub fn validate(&self) -> Result<(), TrainError> {
         let positive = |setting, value: f64| {
             let fine = value.is_finite() && value > 0.0;
-            fine.then_some(())
-                .ok_or_else(|| TrainError::setting(setting, format!("{value} is not above 0")))
+            fine.then_some(()).ok_or_else(|| TrainError::setting(setting, format!("{value} is not above 0")))
         };
         let fraction = |setting, value: f64| {
             let fine = (0.0..1.0).contains(&value);
@@ -133,10 +130,7 @@ impl TrainSettings {
         fraction("adamw.beta2", self.adamw.beta2)?;
         fraction("adamw.weight_decay", self.adamw.weight_decay)?;
         if !(0.0..=1.0).contains(&self.final_rate) {
-            return Err(TrainError::setting(
-                "final_rate",
-                format!("{} is not in [0, 1]", self.final_rate),
-            ));
+            return Err(TrainError::setting("final_rate", format!("{} is not in [0, 1]", self.final_rate)));
         }
         if let LossScaleSetting::Fixed(scale) = self.loss_scale {
             positive("loss_scale", f64::from(scale))?;
@@ -174,25 +168,13 @@ mod tests {
 
     #[test]
     fn the_schedule_of_a_short_run_does_not_depend_on_its_length() {
-        let of = |steps| {
-            TrainSettings {
-                steps,
-                ..TrainSettings::default()
-            }
-            .decay_end()
-        };
+        let of = |steps| TrainSettings { steps, ..TrainSettings::default() }.decay_end();
         assert_eq!((of(10), of(20), of(5000)), (2000, 2000, 5000));
     }
 
     #[test]
     fn values_out_of_range_are_named() {
-        let bad = TrainSettings {
-            clip_norm: f64::NAN,
-            ..TrainSettings::default()
-        };
-        assert_eq!(
-            bad.validate().unwrap_err().to_string(),
-            "setting `clip_norm`: NaN is not above 0"
-        );
+        let bad = TrainSettings { clip_norm: f64::NAN, ..TrainSettings::default() };
+        assert_eq!(bad.validate().unwrap_err().to_string(), "setting `clip_norm`: NaN is not above 0");
     }
 }

@@ -59,9 +59,7 @@ fn train(arguments: &TrainArguments) -> Result<()> {
     let environment = Environment::new(&arguments.execution)?;
     let sequence = arguments.sequence.unwrap_or(config.sequence);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let window: Vec<u32> = (0..=sequence)
-        .map(|_| rng.random_range(0..config.vocab as u32))
-        .collect();
+    let window: Vec<u32> = (0..=sequence).map(|_| rng.random_range(0..config.vocab as u32)).collect();
     let model = environment.pool().install(|| initialize(&config, 1));
 
     let compiling = Instant::now();
@@ -149,10 +147,5 @@ fn spread(runs: &[f64]) -> Value {
 fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }

@@ -75,9 +75,7 @@ impl TokenizerFlags {
     fn source(&self) -> TokenizerSource {
         match &self.tokenizer {
             Some(path) => TokenizerSource::File(path.clone()),
-            None => TokenizerSource::Train {
-                vocabulary: self.vocab,
-            },
+            None => TokenizerSource::Train { vocabulary: self.vocab },
         }
     }
 }
@@ -112,11 +110,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Synth(arguments) => synth(&arguments),
         Command::Prepare(arguments) => {
-            let default = if arguments.validation.is_empty() {
-                0.05
-            } else {
-                0.0
-            };
+            let default = if arguments.validation.is_empty() { 0.05 } else { 0.0 };
             prepare_texts(&Prepare {
                 inputs: arguments.inputs,
                 validation_inputs: arguments.validation,
@@ -148,11 +142,7 @@ fn synth(arguments: &SynthArguments) -> Result<()> {
     } else {
         sources::write_stories(&arguments.out, arguments.seed, arguments.stories, arguments.vocab)?;
     }
-    print_line(&format!(
-        "wrote {} stories to {}",
-        arguments.stories,
-        arguments.out.display()
-    ));
+    print_line(&format!("wrote {} stories to {}", arguments.stories, arguments.out.display()));
     Ok(())
 }
 
@@ -162,11 +152,7 @@ fn prepare_texts(settings: &Prepare) -> Result<()> {
         Progress::TrainingVocabulary { documents } => {
             bar.set_message(format!("training a tokenizer on {documents} documents"));
         }
-        Progress::Encoding {
-            bytes_total,
-            bytes,
-            tokens,
-        } => {
+        Progress::Encoding { bytes_total, bytes, tokens } => {
             bar.set_length(bytes_total);
             bar.set_position(bytes);
             bar.set_message(format!("{tokens} tokens"));
@@ -198,10 +184,7 @@ fn fetch_text(arguments: &FetchArguments) -> Result<()> {
         inputs: vec![fetched.train],
         validation_inputs: vec![fetched.validation],
         tokenizer: arguments.tokenizer.source(),
-        split: Split {
-            validation_fraction: 0.0,
-            ..Split::default()
-        },
+        split: Split { validation_fraction: 0.0, ..Split::default() },
         out: arguments.out.clone(),
     })
 }

@@ -30,28 +30,24 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let model = sources::weights(&arguments.model)?;
+    let sources::Trained { model, vocabulary } = sources::trained(&arguments.model)?;
     let dataset = sources::dataset(&arguments.data, model.config.vocab)?;
     let environment = Environment::new(&arguments.execution)?;
     let sequence = arguments.sequence.unwrap_or(model.config.sequence);
     let windows = dataset.validation(sequence, arguments.windows.unwrap_or(usize::MAX))?;
     let count = windows.len();
     let bar = progress_bar(count as u64, "evaluating");
-    let loss = environment
-        .execution()
-        .mean_loss(&model, sequence, windows, |done, mean| {
-            bar.set_position(done as u64);
-            bar.set_message(format!("loss {mean:.4}"));
-        })?;
+    let loss = environment.execution().mean_loss(&model, vocabulary, sequence, windows, |done, mean| {
+        bar.set_position(done as u64);
+        bar.set_message(format!("loss {mean:.4}"));
+    })?;
     bar.finish_and_clear();
     let perplexity = loss.exp();
     let tokens = count * sequence;
     if arguments.json {
         print_line(&json!({"loss": loss, "perplexity": perplexity, "tokens": tokens}).to_string());
     } else {
-        print_line(&format!(
-            "loss {loss:.4}  perplexity {perplexity:.3}  over {tokens} tokens"
-        ));
+        print_line(&format!("loss {loss:.4}  perplexity {perplexity:.3}  over {tokens} tokens"));
     }
     Ok(())
 }

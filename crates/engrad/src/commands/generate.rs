@@ -42,25 +42,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments {
-        temperature,
-        top_k,
-        top_p,
-        seed,
-        ..
-    } = *arguments;
-    let mut sampler = TokenSampler::new(Sampling {
-        temperature,
-        top_k,
-        top_p,
-        seed,
-    })?;
-    let model = sources::weights(&arguments.model)?;
-    let tokenizer = sources::tokenizer(
-        arguments.tokenizer.as_deref(),
-        &arguments.model,
-        model.config.vocab,
-    )?;
+    let Arguments { temperature, top_k, top_p, seed, .. } = *arguments;
+    let mut sampler = TokenSampler::new(Sampling { temperature, top_k, top_p, seed })?;
+    let sources::Trained { model, vocabulary } = sources::trained(&arguments.model)?;
+    let tokenizer = sources::tokenizer(arguments.tokenizer.as_deref(), &arguments.model, model.config.vocab)?;
     let mut tokens: Vec<u32> = tokenizer.bos().into_iter().collect();
     tokens.extend(tokenizer.encode(&arguments.prompt)?);
     if tokens.is_empty() {
@@ -73,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         layout: execution.layout,
         context: arguments.context.unwrap_or(model.config.sequence),
     };
-    let mut generator = Generator::new(execution.engine, execution.pool, &model, options);
+    let mut generator = Generator::new(execution.engine, execution.pool, &model, vocabulary, options);
     let mut text = tokenizer.stream();
     for &token in &tokens {
         print_piece(&text.push(token)?);

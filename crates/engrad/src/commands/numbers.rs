@@ -54,11 +54,7 @@ pub(crate) fn logits(arguments: &LogitsArguments) -> Result<()> {
     let input = &tokens[..tokens.len() - 1];
     let logits = environment.execution().logits(&model, input)?;
     let shape = vec![input.len(), model.config.vocab];
-    let tensor = NamedTensor {
-        name: "logits".into(),
-        shape: shape.into(),
-        data: &logits,
-    };
+    let tensor = NamedTensor { name: "logits".into(), shape: shape.into(), data: &logits };
     Ok(write_safetensors(&common.out, &[tensor])?)
 }
 
@@ -72,11 +68,7 @@ pub(crate) fn grads(arguments: &GradsArguments) -> Result<()> {
     let tensors: Vec<NamedTensor<'_>> = parameters
         .iter()
         .zip(&gradients)
-        .map(|(p, data)| NamedTensor {
-            name: p.name.as_str().into(),
-            shape: p.shape.as_slice().into(),
-            data,
-        })
+        .map(|(p, data)| NamedTensor { name: p.name.as_str().into(), shape: p.shape.as_slice().into(), data })
         .collect();
     write_safetensors(&common.out, &tensors)?;
     print_line(&json!({"loss": loss}).to_string());
@@ -86,11 +78,7 @@ pub(crate) fn grads(arguments: &GradsArguments) -> Result<()> {
 fn read_tokens(path: &Path, vocab: usize) -> Result<Vec<u32>> {
     let tokens = engrad_data::read_ids(path, u32::try_from(vocab).ok(), MAX_TOKENS)?;
     if tokens.len() < 2 {
-        bail!(
-            "{}: {} tokens; at least 2 are needed, an input and its target",
-            path.display(),
-            tokens.len()
-        );
+        bail!("{}: {} tokens; at least 2 are needed, an input and its target", path.display(), tokens.len());
     }
     Ok(tokens)
 }

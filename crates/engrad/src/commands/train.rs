@@ -79,7 +79,7 @@ pub(crate) struct Arguments {
     /// Scale block outputs by 1/√(2·layers)
     #[arg(long)]
     deepnet_residual: bool,
-    /// Steps between validations, 0 for none [default: 50]
+    /// Steps between validations, 0 for none; a new best is saved [default: 100]
     #[arg(long, value_name = "N")]
     validation_every: Option<u64>,
     /// Sequences of a validation [default: 8]
@@ -142,11 +142,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let file = arguments.config.as_deref().map(RunConfig::read).transpose()?;
     let out = run_folder(&arguments, file.as_ref())?;
     let checkpoints = out.join("checkpoints");
-    let mut checkpoint = if arguments.resume {
-        Some(newest(&checkpoints)?)
-    } else {
-        None
-    };
+    let mut checkpoint = if arguments.resume { Some(newest(&checkpoints)?) } else { None };
     let base = match (file, &mut checkpoint) {
         (Some(file), _) => file,
         (None, Some(checkpoint)) => RunConfig::parse(&checkpoint.config_toml()?)
@@ -195,18 +191,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
 
     let execution = environment.execution();
     let mut trainer = match checkpoint {
-        Some(mut checkpoint) => Trainer::resume(
-            execution,
-            config.train.clone(),
-            &mut checkpoint,
-            Arc::clone(&dataset),
-        )?,
+        Some(mut checkpoint) => {
+            Trainer::resume(execution, config.train.clone(), &mut checkpoint, Arc::clone(&dataset))?
+        }
         None => {
             let mut model = match weights {
                 Some(model) => model,
-                None => environment
-                    .pool()
-                    .install(|| initialize(&model_config, config.train.seed)),
+                None => environment.pool().install(|| initialize(&model_config, config.train.seed)),
             };
             if config.deepnet_residual {
                 model.config.residual_scale = ResidualScale::Deepnet;
@@ -238,10 +229,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let _ = listener.join();
     let summary = result?;
     if summary.stopped {
-        display::print_line(&format!(
-            "continue with: engrad train --resume --out {}",
-            out.display()
-        ));
+        display::print_line(&format!("continue with: engrad train --resume --out {}", out.display()));
     }
     Ok(())
 }
@@ -252,31 +240,17 @@ fn run_folder(arguments: &Arguments, file: Option<&RunConfig>) -> Result<PathBuf
         |path: &Path| engrad_store::checkpoints(&path.join("checkpoints")).is_ok_and(|c| !c.is_empty());
     if let Some(out) = &arguments.out {
         if !arguments.resume && has_checkpoints(out) {
-            bail!(
-                "{} already holds a run; continue it with --resume or choose another --out",
-                out.display()
-            );
+            bail!("{} already holds a run; continue it with --resume or choose another --out", out.display());
         }
         return Ok(out.clone());
     }
     let default = RunConfig::default();
-    let model = arguments
-        .model
-        .as_deref()
-        .unwrap_or(&file.unwrap_or(&default).model);
-    let stem = Path::new(model)
-        .file_stem()
-        .and_then(|s| s.to_str())
-        .unwrap_or("run");
+    let model = arguments.model.as_deref().unwrap_or(&file.unwrap_or(&default).model);
+    let stem = Path::new(model).file_stem().and_then(|s| s.to_str()).unwrap_or("run");
     // A dot in a preset's name is not an extension.
     let stem = if Path::new(model).exists() { stem } else { model };
-    let numbered = |n: u32| {
-        Path::new(RUNS).join(if n == 1 {
-            stem.to_owned()
-        } else {
-            format!("{stem}-{n}")
-        })
-    };
+    let numbered =
+        |n: u32| Path::new(RUNS).join(if n == 1 { stem.to_owned() } else { format!("{stem}-{n}") });
     let taken = (1..).take_while(|&n| has_checkpoints(&numbered(n))).last();
     match (arguments.resume, taken) {
         (true, Some(n)) => Ok(numbered(n)),
@@ -288,18 +262,11 @@ fn run_folder(arguments: &Arguments, file: Option<&RunConfig>) -> Result<PathBuf
 fn newest(checkpoints: &Path) -> Result<Checkpoint> {
     let latest = engrad_store::latest(checkpoints)?;
     for rejected in &latest.rejected {
-        eprintln!(
-            "warning: checkpoint {} is left out: {}",
-            rejected.path.display(),
-            rejected.error
-        );
+        eprintln!("warning: checkpoint {} is left out: {}", rejected.path.display(), rejected.error);
     }
     match latest.checkpoint {
         Some(checkpoint) => Ok(checkpoint),
-        None => bail!(
-            "nothing to resume: {} holds no whole checkpoint",
-            checkpoints.display()
-        ),
+        None => bail!("nothing to resume: {} holds no whole checkpoint", checkpoints.display()),
     }
 }
 
