@@ -1,7 +1,7 @@
 //! Every stage's derived programs against finite differences in f64, in both input layouts.
 
-#[path = "../../engrad-virtual/tests/gradients/check.rs"]
-mod check;
+#[path = "../../engrad-virtual/tests/gradients/differences.rs"]
+mod differences;
 
 use engrad_mil::pack::InputLayout;
 use engrad_mil::{DType, Program};
@@ -10,7 +10,7 @@ use engrad_train::stages::{Stage, StageKind, StageOptions, StageProgram};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use check::{Domain, Placed, Subject};
+use differences::{Domain, Placed, Subject};
 
 /// Small enough that softmax does not saturate and every gradient is felt.
 const DOMAIN: Domain = Domain { magnitude: 0.2..0.7, signed: true };

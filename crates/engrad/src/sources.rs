@@ -131,16 +131,14 @@ pub(crate) fn find_tokenizer(model: &Path, vocab: usize) -> Option<Tokenizer> {
             })
             .collect();
         candidates.sort();
-        let fitting = candidates.iter().filter_map(|path| Tokenizer::load(path).ok());
-        // Models often round their vocabulary up, so a somewhat smaller tokenizer fits too; an exact one is better.
-        let mut fitting: Vec<Tokenizer> = fitting.filter(|t| t.vocab_size() as usize <= vocab).collect();
-        fitting.sort_by_key(|t| vocab - t.vocab_size() as usize);
-        let exact = fitting.into_iter().find(|t| {
-            let size = t.vocab_size() as usize;
-            size == vocab || folder == start && size * 10 >= vocab * 9
-        });
-        if exact.is_some() {
-            return exact;
+        let fitting = candidates.iter().filter_map(|path| Some((path, Tokenizer::load(path).ok()?)));
+        let fitting: Vec<_> = fitting.filter(|(_, t)| t.vocab_size() as usize <= vocab).collect();
+        // A smaller one fits only where it is known to belong: in the model's own folder, or in that of its run.
+        let belongs = folder == start || folder.join("checkpoints").is_dir();
+        let exact = fitting.iter().position(|(_, t)| t.vocab_size() as usize == vocab);
+        let own = || fitting.iter().position(|(path, _)| belongs && path.ends_with("tokenizer.json"));
+        if let Some(chosen) = exact.or_else(own) {
+            return fitting.into_iter().nth(chosen).map(|(_, tokenizer)| tokenizer);
         }
     }
     None

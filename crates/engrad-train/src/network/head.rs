@@ -1,8 +1,8 @@
 //! The output head: the classifier stage, once for each tile of the vocabulary, and the loss over all tiles.
 
+use super::Vocabulary;
 use super::gradient_worker::{Job, Ticket};
 use super::unit::{CompiledStage, SharedSurfaces, Sharing, Unit};
-use super::{Vocabulary, gradient_jobs};
 use crate::TrainError;
 use crate::host::Window;
 use crate::host::cross_entropy::Partition;
@@ -20,6 +20,7 @@ impl Head {
         stage: &CompiledStage,
         vocabulary: &Vocabulary,
         tile: usize,
+        parameter: usize,
         training: bool,
     ) -> Result<Self, TrainError> {
         let classes = vocabulary.len();
@@ -27,6 +28,7 @@ impl Head {
         let units = (0..classes.div_ceil(tile)).map(|_| {
             Unit::new(
                 stage,
+                |_| parameter,
                 &mut Sharing {
                     forward_ports: &["x"],
                     forward: &mut forward,
@@ -60,7 +62,7 @@ impl Head {
             for weight in &unit.weights {
                 for window in &weight.windows {
                     window.write_rows(|line_number, line| {
-                        if weight.weight.transposed {
+                        if weight.transposed {
                             for (class, value) in line.iter_mut().enumerate() {
                                 *value = if class < rows { row(class)[line_number] } else { 0.0 };
                             }
@@ -120,20 +122,14 @@ impl Head {
     }
 
     /// Runs a tile backward; returns its share of the activation's cotangent and the weight-gradient jobs.
-    pub(super) fn tile_backward(
-        &self,
-        tile: usize,
-        parameter: usize,
-        dim: usize,
-    ) -> Result<(Window, Vec<Job>), TrainError> {
+    pub(super) fn tile_backward(&self, tile: usize, dim: usize) -> Result<(Window, Vec<Job>), TrainError> {
         let unit = &self.units[tile];
         let Some(backward) = &unit.backward else {
             return Err(TrainError::setting("training", "this network was built for inference"));
         };
         backward.evaluate()?;
         let (first, rows) = self.range(tile);
-        let positions: Vec<_> = unit.weights.iter().map(|w| (w.weight.input.clone(), parameter)).collect();
-        let mut jobs = gradient_jobs(unit, &positions);
+        let mut jobs = backward.jobs();
         for job in &mut jobs {
             if let Job::Product { start, rows: count, .. } = job {
                 (*start, *count) = (first * dim, rows);

@@ -24,10 +24,10 @@ use rayon::prelude::*;
 
 use self::gradient_worker::{GradientWorker, Job, Ticket};
 use self::head::Head;
-use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, UnitWeight};
+use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit};
 use crate::TrainError;
-use crate::host::{Window, embedding, rms_norm};
-use crate::stages::{Stage, StageKind, StageOptions, tile_rows};
+use crate::host::{embedding, rms_norm};
+use crate::stages::{Stage, StageKind, StageOptions, StageWeight, tile_rows};
 
 /// How a network is built.
 #[derive(Debug, Clone)]
@@ -94,8 +94,10 @@ pub struct Network {
     /// Backward surfaces come in two sets used in turn; the last job reading each.
     set_pending: [Ticket; 2],
     timing: Timing,
+    /// Positions in the canonical parameter list.
     final_norm: usize,
     embedding: usize,
+    head_parameter: usize,
 }
 
 impl Network {
@@ -123,10 +125,13 @@ impl Network {
         let classifier = compile(StageKind::Classifier)?;
 
         let parameters = config.parameters();
+        // The nth parameter of a role within a layer; the table holds one for every stage weight.
         let position = |role: ParameterRole, layer: Option<usize>, nth: usize| {
             let matching = |p: &engrad_model::Parameter| p.role == role && p.layer == layer;
             parameters.iter().enumerate().filter(|(_, p)| matching(p)).map(|(i, _)| i).nth(nth).unwrap_or(0)
         };
+        let embedding = position(ParameterRole::Embedding, None, 0);
+        let head_parameter = if config.tied { embedding } else { position(ParameterRole::Head, None, 0) };
         let mut results = SharedSurfaces::new();
         let mut sets = [SharedSurfaces::new(), SharedSurfaces::new()];
         let mut sets_feed_forward = [SharedSurfaces::new(), SharedSurfaces::new()];
@@ -140,7 +145,8 @@ impl Network {
                     backward: set,
                     gradient_over_result: false,
                 };
-                Unit::new(stage, sharing)
+                let parameter = |w: &StageWeight| position(w.role, Some(layer), usize::from(w.is_key));
+                Unit::new(stage, parameter, sharing)
             };
             layers.push(Layer {
                 attention: bind(&attention, &mut sets[layer % 2])?,
@@ -151,7 +157,7 @@ impl Network {
                 },
             });
         }
-        let head = Head::new(&classifier, &options.vocabulary, tile, options.training)?;
+        let head = Head::new(&classifier, &options.vocabulary, tile, head_parameter, options.training)?;
         let worker = if options.training {
             let length = |p: &engrad_model::Parameter| match p.role {
                 ParameterRole::Embedding | ParameterRole::Head => options.vocabulary.len() * config.dim,
@@ -169,7 +175,8 @@ impl Network {
             set_pending: [Ticket::default(); 2],
             timing: Timing::default(),
             final_norm: position(ParameterRole::Norm, None, 0),
-            embedding: position(ParameterRole::Embedding, None, 0),
+            embedding,
+            head_parameter,
             config: config.clone(),
             options,
             pool,
@@ -195,21 +202,14 @@ impl Network {
     /// If a weight-gradient job failed.
     pub fn load(&mut self, model: &Model) -> Result<(), TrainError> {
         let started = Instant::now();
-        let parameters = self.config.parameters();
-        let find = |layer: usize, weight: &UnitWeight| {
-            let role = weight.weight.role;
-            let matching =
-                parameters.iter().enumerate().filter(|(_, p)| p.layer == Some(layer) && p.role == role);
-            matching.map(|(i, _)| i).nth(usize::from(weight.weight.is_key)).unwrap_or(0)
-        };
-        let head_weight = model_head(&self.config, model);
+        let head_weight = &model.tensors[self.head_parameter];
         let pool = Arc::clone(&self.pool);
         pool.install(|| {
-            self.layers.par_iter().enumerate().for_each(|(number, layer)| {
+            self.layers.par_iter().for_each(|layer| {
                 for weight in layer.attention.weights.iter().chain(&layer.feed_forward.weights) {
-                    let values = &model.tensors[find(number, weight)];
+                    let values = &model.tensors[weight.parameter];
                     for window in &weight.windows {
-                        if weight.weight.transposed {
+                        if weight.transposed {
                             window.write_transposed(values);
                         } else {
                             window.write(values);
@@ -327,11 +327,10 @@ impl Network {
         }
         let classes = self.options.vocabulary.classes(targets)?;
         let (dim, positions) = (self.config.dim, self.options.sequence);
-        let head_parameter = if self.config.tied { self.embedding } else { model.tensors.len() - 1 };
 
         let mut d_normed = vec![0.0; dim * positions];
         let factor = scale / targets.len() as f32;
-        self.head_backward(&classes, factor, head_parameter, &mut d_normed)?;
+        self.head_backward(&classes, factor, &mut d_normed)?;
         let mut d_stream = vec![0.0; dim * positions];
         self.norm_backward(model, 2 * self.config.layers, self.final_norm, &d_normed, &mut d_stream)?;
         for number in (0..self.layers.len()).rev() {
@@ -348,7 +347,6 @@ impl Network {
         &mut self,
         classes: &[usize],
         factor: f32,
-        parameter: usize,
         d_normed: &mut [f32],
     ) -> Result<(), TrainError> {
         let pool = Arc::clone(&self.pool);
@@ -358,7 +356,7 @@ impl Network {
             pool.install(|| self.head.write_gradient(tile, classes, factor));
             let engine = Instant::now();
             self.timing.host += engine - host;
-            let (d_x, jobs) = self.head.tile_backward(tile, parameter, dim)?;
+            let (d_x, jobs) = self.head.tile_backward(tile, dim)?;
             let host = Instant::now();
             self.timing.engine += host - engine;
             let mut last = Ticket::default();
@@ -430,7 +428,7 @@ impl Network {
         backward.evaluate()?;
         let host = Instant::now();
         self.timing.engine += host - engine;
-        let jobs = gradient_jobs(unit, &self.parameter_positions(number, unit));
+        let jobs = backward.jobs();
         pool.install(|| backward.d_x.read_into(d_normed));
         self.timing.host += host.elapsed();
         let mut last = Ticket::default();
@@ -447,18 +445,6 @@ impl Network {
             self.set_pending[number % 2] = last;
         }
         self.norm_backward(model, slot, norm, d_normed, d_stream)
-    }
-
-    /// For each weight of a layer's unit, its position in the canonical parameter list.
-    fn parameter_positions(&self, number: usize, unit: &Unit) -> Vec<(String, usize)> {
-        let parameters = self.config.parameters();
-        let find = |weight: &UnitWeight| {
-            let role = weight.weight.role;
-            let matching =
-                parameters.iter().enumerate().filter(|(_, p)| p.layer == Some(number) && p.role == role);
-            matching.map(|(i, _)| i).nth(usize::from(weight.weight.is_key)).unwrap_or(0)
-        };
-        unit.weights.iter().map(|w| (w.weight.input.clone(), find(w))).collect()
     }
 
     fn submit(&mut self, job: Job) -> Result<Ticket, TrainError> {
@@ -506,23 +492,4 @@ impl Network {
     pub fn take_timing(&mut self) -> Timing {
         std::mem::take(&mut self.timing)
     }
-}
-
-/// The matrix of the output head: the embedding if tied.
-fn model_head<'a>(config: &ModelConfig, model: &'a Model) -> &'a [f32] {
-    if config.tied { &model.tensors[0] } else { model.tensors.last().map_or(&[], Vec::as_slice) }
-}
-
-fn gradient_jobs(unit: &Unit, positions: &[(String, usize)]) -> Vec<Job> {
-    let gradients = unit.backward.iter().flat_map(|b| &b.gradients);
-    let job = |gradient: &unit::UnitGradient| {
-        let parameter = positions.iter().find(|(name, _)| *name == gradient.weight).map_or(0, |(_, p)| *p);
-        let (activation, cotangent): (Window, Window) =
-            (gradient.activation.clone(), gradient.cotangent.clone());
-        match &gradient.index {
-            Some(index) => Job::Elementwise { parameter, index: Arc::clone(index), activation, cotangent },
-            None => Job::Product { parameter, start: 0, rows: cotangent.rows(), activation, cotangent },
-        }
-    };
-    gradients.map(job).collect()
 }

@@ -11,7 +11,7 @@ use engrad_mil::MilError;
 use engrad_mil::differentiate::{Contraction, Source, WeightGradient};
 use engrad_mil::pack::Packing;
 
-use super::gradient_worker::Ticket;
+use super::gradient_worker::{Job, Ticket};
 use crate::TrainError;
 use crate::host::Window;
 use crate::stages::{Stage, StageProgram, StageWeight};
@@ -87,19 +87,34 @@ impl CompiledStage {
 /// A weight of a unit and everywhere it must be written when it changes.
 #[derive(Debug)]
 pub(super) struct UnitWeight {
-    pub(super) weight: StageWeight,
+    /// Position in the canonical parameter list.
+    pub(super) parameter: usize,
+    /// Stored `[in, out]` instead of `[out, in]`.
+    pub(super) transposed: bool,
     pub(super) windows: Vec<Window>,
 }
 
 /// How one weight's gradient is formed after the unit's backward evaluation.
 #[derive(Debug)]
 pub(super) struct UnitGradient {
-    /// Name of the stage's weight input.
-    pub(super) weight: String,
-    pub(super) activation: Window,
-    pub(super) cotangent: Window,
+    /// Position in the canonical parameter list.
+    parameter: usize,
+    activation: Window,
+    cotangent: Window,
     /// For an elementwise product, the weight's element that each row belongs to.
-    pub(super) index: Option<Arc<[usize]>>,
+    index: Option<Arc<[usize]>>,
+}
+
+impl UnitGradient {
+    /// The work of adding this gradient to its sum.
+    fn job(&self) -> Job {
+        let (parameter, activation, cotangent) =
+            (self.parameter, self.activation.clone(), self.cotangent.clone());
+        match &self.index {
+            Some(index) => Job::Elementwise { parameter, index: Arc::clone(index), activation, cotangent },
+            None => Job::Product { parameter, start: 0, rows: cotangent.rows(), activation, cotangent },
+        }
+    }
 }
 
 /// The backward half of a unit.
@@ -108,7 +123,7 @@ pub(super) struct BackwardUnit {
     pub(super) request: Request,
     pub(super) d_y: Window,
     pub(super) d_x: Window,
-    pub(super) gradients: Vec<UnitGradient>,
+    gradients: Vec<UnitGradient>,
     /// Values that the backward program takes packed, copied from where the forward one left them.
     copies: Vec<(Window, Window)>,
 }
@@ -120,6 +135,11 @@ impl BackwardUnit {
             from.copy_to(to);
         }
         Ok(self.request.evaluate()?)
+    }
+
+    /// The weight gradients that the evaluation left to be formed.
+    pub(super) fn jobs(&self) -> Vec<Job> {
+        self.gradients.iter().map(UnitGradient::job).collect()
     }
 }
 
@@ -147,7 +167,12 @@ pub(super) struct Sharing<'a> {
 }
 
 impl Unit {
-    pub(super) fn new(stage: &CompiledStage, sharing: &mut Sharing<'_>) -> Result<Self, TrainError> {
+    /// Binds a stage; `parameter` says which parameter each of its weights is here.
+    pub(super) fn new(
+        stage: &CompiledStage,
+        parameter: impl Fn(&StageWeight) -> usize,
+        sharing: &mut Sharing<'_>,
+    ) -> Result<Self, TrainError> {
         let program = &stage.forward;
         let mut obtain = |port: &Port| match sharing.forward_ports.contains(&port.name.as_str()) {
             true => shared(sharing.forward, port),
@@ -160,7 +185,7 @@ impl Unit {
         let mut weights = Vec::new();
         for weight in &stage.weights {
             let windows = vec![program.input(&weight.input, &inputs)?];
-            weights.push(UnitWeight { weight: weight.clone(), windows });
+            weights.push(UnitWeight { parameter: parameter(weight), transposed: weight.transposed, windows });
         }
         let (x, y) = (program.input("x", &inputs)?, program.output("y", &outputs)?);
         let backward = match &stage.backward {
@@ -216,8 +241,8 @@ impl Unit {
             if from.shares_surface(&to) {
                 continue;
             }
-            match weights.iter_mut().find(|w| w.weight.input == place.input) {
-                Some(weight) => weight.windows.push(to),
+            match stage.weights.iter().position(|w| w.input == place.input) {
+                Some(weight) => weights[weight].windows.push(to),
                 None => copies.push((from, to)),
             }
         }
@@ -230,8 +255,10 @@ impl Unit {
         };
         let mut gradients = Vec::new();
         for gradient in &stage.gradients {
+            let weight = stage.weights.iter().position(|w| w.input == gradient.weight);
+            let weight = weight.ok_or_else(|| missing(&gradient.weight))?;
             gradients.push(UnitGradient {
-                weight: gradient.weight.clone(),
+                parameter: weights[weight].parameter,
                 activation: find(&gradient.activation)?,
                 cotangent: find(&gradient.cotangent)?,
                 index: match &gradient.contraction {

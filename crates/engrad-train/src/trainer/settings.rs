@@ -7,6 +7,9 @@ use crate::optimizer::{AdamWSettings, LossScale};
 /// Shortest default span of the learning-rate schedule.
 const SHORTEST_DECAY: u64 = 2000;
 
+/// Most of anything counted per step or run; a bound on slips of the keyboard.
+const MOST: usize = 1 << 20;
+
 /// How the loss is scaled before the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -141,8 +144,8 @@ impl TrainSettings {
             ("keep_last", self.keep_last),
             ("sequence", self.sequence.unwrap_or(1)),
         ] {
-            if value == 0 {
-                return Err(TrainError::setting(setting, "0 is not enough; at least 1"));
+            if value == 0 || value > MOST {
+                return Err(TrainError::setting(setting, format!("{value} is not in 1…{MOST}")));
             }
         }
         Ok(())

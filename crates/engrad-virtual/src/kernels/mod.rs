@@ -1,0 +1,73 @@
+//! The arithmetic: what each step of a plan does to memory. All `unsafe` of this crate is below this module.
+//!
+//! Working memory is one flat run of f32 words ([`memory::Words`]) that the threads of an evaluation share. The
+//! argument for every access is the same and is called the *plan contract* below. A plan, checked once when it was
+//! made (`plan::check`), promises for each of its steps that
+//!
+//! 1. every view lies inside its base;
+//! 2. a buffer written by a step is read by no operand of that step;
+//! 3. distinct elements of a destination view are distinct words;
+//!
+//! and each kernel divides its destination into tasks that write disjoint elements. Steps run one after the other,
+//! so no word is ever written while something else touches it.
+
+pub(crate) mod elementwise;
+pub(crate) mod execute;
+pub(crate) mod half;
+pub(crate) mod math;
+pub(crate) mod matmul;
+pub(crate) mod memory;
+pub(crate) mod ports;
+pub(crate) mod reduce;
+pub(crate) mod softmax;
+mod strided;
+
+use rayon::prelude::*;
+
+/// Elements handled at once by elementwise work: a few such blocks fit the first-level cache.
+pub(crate) const BLOCK: usize = 512;
+/// Elements per parallel task of elementwise work.
+const TASK: usize = 32 * BLOCK;
+
+/// Calls `task` for each number below `count`, in any order, on the current thread pool. Allocates nothing.
+fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
+    match count {
+        0 => {}
+        1 => task(0),
+        _ => (0..count).into_par_iter().with_max_len(1).for_each(task),
+    }
+}
+
+/// Splits `elements` into tasks of at most `size` and calls `task(start, len)` for each, in parallel.
+fn parallel_ranges(elements: usize, size: usize, task: impl Fn(usize, usize) + Sync + Send) {
+    parallel(elements.div_ceil(size), |i| task(i * size, size.min(elements - i * size)));
+}
+
+/// Defines functions whose bodies are compiled twice: for the baseline of the target, and on x86-64 for AVX2, chosen
+/// at run time. Both do the same operations in the same order (no fused multiply-add), so results agree bit for bit.
+macro_rules! multiversion {
+    ($( $(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block )*) => { $(
+        $(#[$meta])*
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn portable($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,f16c")]
+                fn wide($($arg: $ty),*) $(-> $ret)? { portable($($arg),*) }
+                if $crate::kernels::has_avx2() {
+                    // SAFETY: the features were detected.
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            portable($($arg),*)
+        }
+    )* };
+}
+pub(crate) use multiversion;
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn has_avx2() -> bool {
+    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c")
+}

@@ -1,0 +1,30 @@
+/// How numbers are rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Numerics {
+    /// fp16 storage: the result of every operation of type fp16 is rounded to fp16 once, to nearest even; what goes
+    /// on inside an operation (products, sums, exponentials) is f32. Values of type fp32 are not rounded.
+    #[default]
+    Fast,
+    /// f32 throughout; only what leaves through an fp16 port is rounded.
+    F32,
+}
+
+/// Budgets enforced as a device would. `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Programs that may be compiled in the engine's life.
+    pub compiles: Option<u64>,
+    /// Kernels that may be alive at once; dropping a kernel frees its place.
+    pub loaded: Option<u64>,
+}
+
+/// How a virtual engine is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Rounding.
+    pub numerics: Numerics,
+    /// Worker threads; `None` is one for each core.
+    pub threads: Option<usize>,
+    /// Budgets.
+    pub limits: Limits,
+}

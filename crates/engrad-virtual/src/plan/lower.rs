@@ -1,0 +1,291 @@
+//! From a function to steps.
+
+use std::collections::HashMap;
+
+use engrad_engine::Port;
+use engrad_mil::{DType, Function, Op, Operands, Operation, ValueId};
+
+use super::fuse::Group;
+use super::targets::{Target, count_uses, find_targets, parts};
+use super::{Base, Plan, Step, View, place};
+use crate::Numerics;
+use crate::kernels::elementwise::{Map, Pointwise, Source};
+use crate::kernels::ports::Store;
+use crate::kernels::reduce::Reduction;
+use crate::layout::Layout;
+
+/// Compiles a function that passed verification.
+///
+/// # Errors
+/// A message naming the value that this engine cannot compute.
+pub(crate) fn compile(function: &Function, numerics: Numerics) -> Result<Plan, String> {
+    let function = &function.without_dead_code();
+    let uses = count_uses(function);
+    let targets = find_targets(function, &uses)?;
+    let lowering = Lowering {
+        function,
+        numerics,
+        uses,
+        targets,
+        bound: HashMap::new(),
+        groups: Vec::new(),
+        folded: 0,
+        buffers: Vec::new(),
+        roots: HashMap::new(),
+        loaded: HashMap::new(),
+        plan: Plan {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            steps: Vec::new(),
+            constants: Vec::new(),
+            words: 0,
+            scratch: 0,
+        },
+    };
+    lowering.run()
+}
+
+/// A function on its way to a plan.
+pub(super) struct Lowering<'a> {
+    pub(super) function: &'a Function,
+    pub(super) numerics: Numerics,
+    pub(super) uses: Vec<usize>,
+    pub(super) targets: Vec<Option<Target>>,
+    /// Values that stand somewhere. Those on a port have the layout of a dense tensor, even where the port's rows
+    /// are padded; see [`Lowering::on_port`].
+    pub(super) bound: HashMap<ValueId, View>,
+    /// Elementwise work not emitted yet; its values are not bound.
+    pub(super) groups: Vec<Group>,
+    /// Elements that folding added to the constants.
+    pub(super) folded: usize,
+    /// Words of each buffer.
+    pub(super) buffers: Vec<usize>,
+    /// Buffers of outermost concatenations.
+    pub(super) roots: HashMap<ValueId, usize>,
+    /// Views of ports that were loaded, and where to.
+    pub(super) loaded: HashMap<View, View>,
+    pub(super) plan: Plan,
+}
+
+impl Lowering<'_> {
+    fn run(mut self) -> Result<Plan, String> {
+        let function = self.function;
+        for (position, &id) in function.inputs().iter().enumerate() {
+            let value = function.value(id);
+            require_float(function, id)?;
+            self.plan.inputs.push(Port::new(&value.name, value.ty.clone()));
+            let layout = Layout::dense(&value.ty.shape);
+            self.bound.insert(id, View { base: Base::Port(position), layout });
+        }
+        for op in function.ops().iter().filter(|op| op.constant.is_none()) {
+            let [result] = op.results[..] else {
+                return Err(format!("{} must have one result", op.op.name()));
+            };
+            require_float(function, result)?;
+            self.lower(op, result).map_err(|reason| {
+                format!("`{}` = {}: {reason}", function.value(result).name, op.op.name())
+            })?;
+        }
+        for &id in function.outputs() {
+            require_float(function, id)?;
+            let value = function.value(id);
+            let source = self.memory(id)?.collapse();
+            let port = self.plan.outputs.len();
+            self.plan.outputs.push(Port::new(&value.name, value.ty.clone()));
+            self.plan.steps.push(Step::Store(Store { port, source }));
+        }
+        place::place(&mut self.plan, &self.buffers)?;
+        Ok(self.plan)
+    }
+
+    fn lower(&mut self, op: &Operation, result: ValueId) -> Result<(), String> {
+        let function = self.function;
+        let operands = Operands::new(function, op.op, &op.arguments);
+        let shape = &function.ty(result).shape;
+        if let Some(view) = self.fold(op, result)? {
+            self.bound.insert(result, view);
+            return Ok(());
+        }
+        match op.op {
+            Op::Const => Ok(()),
+            Op::Identity => self.alias(op, result, |layout| Ok(Some(*layout))),
+            Op::Cast if !self.cast_rounds(op, result) => self.alias(op, result, |layout| Ok(Some(*layout))),
+            Op::Reshape | Op::ExpandDims | Op::Squeeze => {
+                self.alias(op, result, |layout| Ok(layout.reshape(shape)))
+            }
+            Op::Transpose => {
+                let perm: Vec<usize> = operands.ints("perm")?.iter().map(|&p| wrap(p, shape.len())).collect();
+                self.alias(op, result, |layout| Ok(Some(layout.permute(&perm))))
+            }
+            Op::SliceBySize => {
+                let begin: Vec<usize> = operands.ints("begin")?.iter().map(|&b| b.max(0) as usize).collect();
+                self.alias(op, result, |layout| Ok(Some(layout.slice(&begin, shape))))
+            }
+            Op::Concat => self.concat(&operands, result),
+            Op::Softmax => self.softmax(op, &operands, result),
+            Op::ReduceSum => self.reduce(op, &operands, result, Reduction::Sum),
+            Op::ReduceMean => self.reduce(op, &operands, result, Reduction::Mean),
+            Op::ReduceMax => self.reduce(op, &operands, result, Reduction::Max),
+            Op::Matmul => self.matmul(op, &operands, result),
+            _ => match Pointwise::of(op.op, || operands.float("epsilon"))? {
+                Some(pointwise) => self.pointwise(op, result, pointwise),
+                None => Err("is not implemented by the virtual engine".to_owned()),
+            },
+        }
+    }
+
+    pub(super) fn rounds(&self, id: ValueId) -> bool {
+        self.numerics == Numerics::Fast && self.function.ty(id).dtype == DType::Fp16
+    }
+
+    fn cast_rounds(&self, op: &Operation, result: ValueId) -> bool {
+        self.rounds(result)
+            && op.value("x").is_some_and(|x| self.function.ty(x).dtype != self.function.ty(result).dtype)
+    }
+
+    /// A value that is another view of its operand; `change` is `None` where strides cannot say it.
+    fn alias(
+        &mut self,
+        op: &Operation,
+        result: ValueId,
+        change: impl Fn(&Layout) -> Result<Option<Layout>, String>,
+    ) -> Result<(), String> {
+        let mut view = self.view(x_of(op)?)?;
+        let layout = match change(&view.layout)? {
+            Some(layout) => layout,
+            None => {
+                let source = self.in_memory(view);
+                view = self.dense(source.layout.shape());
+                self.copy(source, view);
+                change(&view.layout)?.ok_or("has no dense form")?
+            }
+        };
+        self.bound.insert(result, View { layout, ..view });
+        Ok(())
+    }
+
+    pub(super) fn copy(&mut self, from: View, to: View) {
+        self.plan.steps.push(Step::Map(Map {
+            elements: to.layout.elements(),
+            leaves: vec![from.collapse()],
+            instructions: Vec::new(),
+            stores: vec![(Source::Leaf(0), to.collapse())],
+        }));
+    }
+
+    fn concat(&mut self, operands: &Operands<'_>, result: ValueId) -> Result<(), String> {
+        let function = self.function;
+        let axis = operands.axis("axis", function.ty(result).rank())?;
+        let values = operands.tensors("values")?;
+        let whole = match self.targets[result.index()] {
+            Some(Target { root, layout }) => View { base: self.root(root), layout },
+            None => View { base: self.root(result), layout: Layout::dense(&function.ty(result).shape) },
+        };
+        for (part, layout) in parts(function, values, axis, &whole.layout) {
+            let mut from = self.memory(part)?;
+            let to = View { base: whole.base, layout };
+            if from == to {
+                continue; // computed in place
+            }
+            if from.base == to.base {
+                // Some other part of the same concatenation: never while it is written.
+                let apart = self.dense(from.layout.shape());
+                self.copy(from, apart);
+                from = apart;
+            }
+            self.copy(from, to);
+        }
+        self.bound.insert(result, whole);
+        Ok(())
+    }
+}
+
+pub(super) fn x_of(op: &Operation) -> Result<ValueId, String> {
+    op.value("x").ok_or_else(|| "has no x".to_owned())
+}
+
+fn wrap(axis: i32, rank: usize) -> usize {
+    if axis < 0 { rank.saturating_sub(axis.unsigned_abs() as usize) } else { axis as usize }
+}
+
+fn require_float(function: &Function, id: ValueId) -> Result<(), String> {
+    let value = function.value(id);
+    if value.ty.dtype.is_float() {
+        return Ok(());
+    }
+    Err(format!("`{}` is {}; only fp16 and fp32 tensors can be computed", value.name, value.ty))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engrad_mil::{Builder, TensorType};
+
+    fn steps(b: Builder, outputs: &[ValueId]) -> Vec<Step> {
+        let plan = compile(&b.finish(outputs).unwrap(), Numerics::Fast).unwrap();
+        plan.steps.into_iter().filter(|s| !matches!(s, Step::Load(_) | Step::Store(_))).collect()
+    }
+
+    fn input(b: &mut Builder, shape: &[usize]) -> ValueId {
+        b.input("x", TensorType::new(DType::Fp16, shape))
+    }
+
+    #[test]
+    fn a_chain_of_elementwise_operations_is_one_step_that_keeps_only_what_is_used() {
+        let mut b = Builder::new("main");
+        let x = input(&mut b, &[1, 8, 1, 64]);
+        let scale = b.scalar("scale", DType::Fp16, 0.5).unwrap();
+        let scaled = b.mul("scaled", x, scale).unwrap();
+        let gate = b.sigmoid("gate", scaled).unwrap();
+        let y = b.mul("y", gate, scaled).unwrap();
+        let [Step::Map(map)] = &steps(b, &[y])[..] else { panic!("one map") };
+        assert_eq!((map.leaves.len(), map.instructions.len(), map.stores.len()), (2, 3, 1));
+    }
+
+    #[test]
+    fn reshapes_transposes_and_slices_are_not_steps() {
+        let mut b = Builder::new("main");
+        let x = input(&mut b, &[1, 8, 4, 32]);
+        let t = b.transpose("t", x, &[0, 2, 1, 3]).unwrap();
+        let s = b.slice_axis("s", t, 1, 1, 2).unwrap();
+        let r = b.reshape("r", s, &[2, 4, 2, 32]).unwrap();
+        assert!(steps(b, &[r]).is_empty());
+    }
+
+    #[test]
+    fn parts_of_a_concatenation_are_computed_in_their_place() {
+        let mut b = Builder::new("main");
+        let x = input(&mut b, &[1, 1, 32, 32]);
+        let product = b.matmul("product", (x, false), (x, true)).unwrap();
+        let flat = b.reshape("flat", product, &[1, 32, 1, 32]).unwrap();
+        let e = b.exp("e", x).unwrap();
+        let e = b.transpose("et", e, &[0, 2, 1, 3]).unwrap();
+        let joined = b.concat("joined", &[flat, e], 1).unwrap();
+        let steps = steps(b, &[joined]);
+        assert!(matches!(steps[..], [Step::Matmul(_), Step::Map(_)]), "{steps:#?}");
+    }
+
+    #[test]
+    fn large_weights_stay_on_their_port() {
+        for transposed in [false, true] {
+            let mut b = Builder::new("main");
+            let w = input(&mut b, &[1, 1, 64, 64]);
+            let x = input(&mut b, &[1, 64, 1, 32]);
+            let columns = b.reshape("columns", x, &[1, 1, 64, 32]).unwrap();
+            let y = b.matmul("y", (w, transposed), (columns, false)).unwrap();
+            let [Step::Matmul(product)] = &steps(b, &[y])[..] else { panic!("one product") };
+            assert!(product.widens && product.x.base == Base::Port(0));
+        }
+    }
+
+    #[test]
+    fn buffers_that_never_live_together_share_words() {
+        let mut b = Builder::new("main");
+        let mut x = input(&mut b, &[64, 64]);
+        for _ in 0..10 {
+            x = b.softmax("s", x, -1).unwrap();
+        }
+        let plan = compile(&b.finish(&[x]).unwrap(), Numerics::Fast).unwrap();
+        assert_eq!(plan.words, 2 * 64 * 64);
+    }
+}

@@ -1,0 +1,114 @@
+//! Plans: what a kernel does at each evaluation, decided once.
+//!
+//! * [`lower`] walks a function: views become strides; [`arithmetic`] makes steps of operations that compute,
+//!   [`values`] knows where each value stands.
+//! * [`targets`] finds those places.
+//! * [`fuse`] collects elementwise work.
+//! * [`place`] assigns buffers to one arena by their lifetimes, and checks the contract that kernels rely on.
+//!
+//! Values are kept as f32, under fp16 numerics as f32 that are fp16 numbers, so that products read them without
+//! conversion; memory is what this costs.
+
+mod arithmetic;
+mod fuse;
+mod lower;
+mod place;
+mod targets;
+mod values;
+
+use engrad_engine::Port;
+
+use crate::kernels::elementwise::Map;
+use crate::kernels::matmul::Matmul;
+use crate::kernels::ports::{Load, Store};
+use crate::kernels::reduce::Reduce;
+use crate::kernels::softmax::Softmax;
+use crate::layout::Layout;
+
+pub(crate) use lower::compile;
+
+/// What a view's offsets count in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Base {
+    /// A buffer of the plan; gone once buffers are placed.
+    Buffer(usize),
+    /// The arena.
+    Arena,
+    /// The plan's constants.
+    Constants,
+    /// Elements of an input port.
+    Port(usize),
+}
+
+/// A strided view of some memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct View {
+    pub(crate) base: Base,
+    pub(crate) layout: Layout,
+}
+
+impl View {
+    /// The same elements in the same order, in as few dimensions as possible.
+    fn collapse(self) -> Self {
+        Self { layout: self.layout.collapse(), ..self }
+    }
+}
+
+/// One step; steps run in order, each on all threads.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Load(Load),
+    Map(Map),
+    Matmul(Matmul),
+    Softmax(Softmax),
+    Reduce(Reduce),
+    Store(Store),
+}
+
+impl Step {
+    /// Views read, and views written.
+    fn views(&mut self) -> (Vec<&mut View>, Vec<&mut View>) {
+        match self {
+            Self::Load(s) => (vec![&mut s.source], vec![&mut s.target]),
+            Self::Map(s) => {
+                (s.leaves.iter_mut().collect(), s.stores.iter_mut().map(|(_, view)| view).collect())
+            }
+            Self::Matmul(s) => (vec![&mut s.x, &mut s.y], vec![&mut s.target]),
+            Self::Softmax(s) => (vec![&mut s.source], vec![&mut s.target]),
+            Self::Reduce(s) => (vec![&mut s.kept], vec![&mut s.target]),
+            Self::Store(s) => (vec![&mut s.source], vec![]),
+        }
+    }
+
+    /// Words beyond the end of its views' layouts that the step touches, for (sources, targets).
+    fn overhang(&self) -> (usize, usize) {
+        match self {
+            // The target's layout is that of rows.
+            Self::Softmax(s) => (0, s.width - 1),
+            // The source's layout is that of the kept axes.
+            Self::Reduce(s) => (s.reduced.end() - 1, 0),
+            _ => (0, 0),
+        }
+    }
+
+    fn scratch(&self) -> usize {
+        match self {
+            Self::Map(map) => map.scratch(),
+            Self::Matmul(matmul) => matmul.scratch(),
+            _ => 0,
+        }
+    }
+}
+
+/// A compiled function.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) constants: Vec<f32>,
+    /// Words of arena it needs, scratch not included.
+    pub(crate) words: usize,
+    /// Words of scratch each thread needs.
+    pub(crate) scratch: usize,
+}

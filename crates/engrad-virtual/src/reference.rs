@@ -1,0 +1,253 @@
+//! The oracle: MIL arithmetic in f64, one operation after the other, written to be obviously right.
+//!
+//! It answers what a program means. The virtual engine is tested against it, gradient checks difference it, and
+//! the engine's compiler uses it to fold constants. It is slow, keeps every value, and rounds nothing.
+
+use std::collections::HashMap;
+
+use engrad_engine::EngineError;
+use engrad_mil::{Argument, Function, Op, Operands, Operation, ValueId};
+use half::f16;
+
+use crate::Numerics;
+
+/// Runs a function on named inputs, row-major without padding, and returns its outputs by name. Constants enter at
+/// their stored precision; nothing is rounded.
+///
+/// # Errors
+/// [`EngineError::Evaluate`] naming an input that is missing or of the wrong length, a constant that is not held
+/// inline, or an operation whose arguments break its rule.
+pub fn evaluate(
+    function: &Function,
+    inputs: &HashMap<String, Vec<f64>>,
+) -> Result<HashMap<String, Vec<f64>>, EngineError> {
+    evaluate_with(function, inputs, Numerics::F32)
+}
+
+/// As [`evaluate`]; under [`Numerics::Fast`] the result of each operation of type fp16 is rounded to fp16.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with(
+    function: &Function,
+    inputs: &HashMap<String, Vec<f64>>,
+    numerics: Numerics,
+) -> Result<HashMap<String, Vec<f64>>, EngineError> {
+    let mut values: HashMap<ValueId, Vec<f64>> = HashMap::new();
+    for &id in function.inputs() {
+        let value = function.value(id);
+        let data = inputs
+            .get(&value.name)
+            .ok_or_else(|| EngineError::Evaluate(format!("input `{}` is missing", value.name)))?;
+        if data.len() != value.ty.elements() {
+            return Err(EngineError::Evaluate(format!(
+                "input `{}` has {} elements, {} needs {}",
+                value.name,
+                data.len(),
+                value.ty,
+                value.ty.elements()
+            )));
+        }
+        values.insert(id, data.clone());
+    }
+    for op in function.ops() {
+        let [result] = op.results[..] else { continue };
+        let name = &function.value(result).name;
+        let fault = |reason| EngineError::Evaluate(format!("`{name}` = {}: {reason}", op.op.name()));
+        if let Some(constant) = &op.constant {
+            // Text and blob constants have no numbers; only an operation that needs them as a tensor fails.
+            if let Some(numbers) = constant.to_f64() {
+                values.insert(result, numbers);
+            }
+            continue;
+        }
+        let operands = tensor_operands(op)
+            .map(|id| values.get(&id).map(Vec::as_slice).ok_or_else(|| no_numbers(function, id)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(fault)?;
+        let mut data = apply(function, op, &operands).map_err(fault)?;
+        if numerics == Numerics::Fast && function.ty(result).dtype == engrad_mil::DType::Fp16 {
+            data.iter_mut().for_each(|v| *v = f16::from_f64(*v).to_f64());
+        }
+        values.insert(result, data);
+    }
+    let outputs = function.outputs().iter().map(|id| {
+        let data = values.get(id).cloned().ok_or_else(|| EngineError::Evaluate(no_numbers(function, *id)))?;
+        Ok((function.value(*id).name.clone(), data))
+    });
+    outputs.collect()
+}
+
+fn no_numbers(function: &Function, id: ValueId) -> String {
+    format!("value `{}` has no numbers at hand", function.value(id).name)
+}
+
+/// The operands of an operation that are tensors, in the order [`apply`] takes them: `x` before `y`.
+pub(crate) fn tensor_operands(op: &Operation) -> impl Iterator<Item = ValueId> + '_ {
+    let tensors = |name: &'static str| op.argument(name).map(Argument::values).unwrap_or_default();
+    ["x", "y", "values"].into_iter().flat_map(tensors).copied()
+}
+
+/// One operation on row-major operands, in the order of [`tensor_operands`].
+pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> Result<Vec<f64>, String> {
+    let operands = Operands::new(function, op.op, &op.arguments);
+    let result = op.results.first().ok_or("has no result")?;
+    let out = &function.ty(*result).shape[..];
+    let shapes: Vec<&[usize]> = tensor_operands(op).map(|id| &function.ty(id).shape[..]).collect();
+    let x = *inputs.first().ok_or("has no operand")?;
+    let unary = |f: &dyn Fn(f64) -> f64| Ok(x.iter().map(|&v| f(v)).collect());
+    let binary = |f: &dyn Fn(f64, f64) -> f64| {
+        let y = inputs.get(1).ok_or("has one operand only")?;
+        Ok(indices(out)
+            .map(|index| f(x[broadcast(&index, shapes[0])], y[broadcast(&index, shapes[1])]))
+            .collect())
+    };
+    match op.op {
+        Op::Const => Err("is not arithmetic".to_owned()),
+        Op::Add => binary(&|a, b| a + b),
+        Op::Sub => binary(&|a, b| a - b),
+        Op::Mul => binary(&|a, b| a * b),
+        Op::RealDiv => binary(&|a, b| a / b),
+        Op::Maximum => binary(&f64::max),
+        Op::Minimum => binary(&f64::min),
+        Op::Exp => unary(&f64::exp),
+        Op::Sqrt => unary(&f64::sqrt),
+        Op::Square => unary(&|v| v * v),
+        Op::Relu => unary(&|v| v.max(0.0)),
+        Op::Sigmoid => unary(&sigmoid),
+        Op::Silu => unary(&|v| v * sigmoid(v)),
+        Op::Tanh => unary(&f64::tanh),
+        Op::Log => operands.float("epsilon").and_then(|e| unary(&|v| (v + e).ln())),
+        Op::Rsqrt => operands.float("epsilon").and_then(|e| unary(&|v| 1.0 / (v + e).sqrt())),
+        Op::Inverse => operands.float("epsilon").and_then(|e| unary(&|v| 1.0 / (v + e))),
+        Op::Identity | Op::Cast | Op::Reshape | Op::ExpandDims | Op::Squeeze => Ok(x.to_vec()),
+        Op::Softmax => Ok(softmax(x, shapes[0], operands.axis("axis", shapes[0].len())?)),
+        Op::ReduceSum | Op::ReduceMean | Op::ReduceMax => {
+            Ok(reduce(op.op, x, shapes[0], &operands.axes("axes", shapes[0].len())?))
+        }
+        Op::Matmul => {
+            let transposed = (operands.bool("transpose_x")?, operands.bool("transpose_y")?);
+            let y = inputs.get(1).ok_or("has one operand only")?;
+            Ok(matmul((x, shapes[0], transposed.0), (y, shapes[1], transposed.1), out))
+        }
+        Op::Transpose => {
+            let rank = shapes[0].len();
+            let perm: Vec<usize> = operands.ints("perm")?.iter().map(|&p| wrap(p, rank)).collect();
+            Ok(indices(out)
+                .map(|index| {
+                    let mut from = vec![0; rank];
+                    perm.iter().zip(&index).for_each(|(&p, &i)| from[p] = i);
+                    x[flat(&from, shapes[0])]
+                })
+                .collect())
+        }
+        Op::SliceBySize => {
+            let begin = operands.ints("begin")?;
+            let shifted = |index: Vec<usize>| {
+                let from: Vec<usize> = index.iter().zip(begin).map(|(i, &b)| i + b.max(0) as usize).collect();
+                x[flat(&from, shapes[0])]
+            };
+            Ok(indices(out).map(shifted).collect())
+        }
+        Op::Concat => {
+            let axis = operands.axis("axis", out.len())?;
+            let pick = |mut index: Vec<usize>| {
+                let mut part = 0;
+                while part + 1 < shapes.len() && index[axis] >= shapes[part][axis] {
+                    index[axis] -= shapes[part][axis];
+                    part += 1;
+                }
+                inputs[part][flat(&index, shapes[part])]
+            };
+            Ok(indices(out).map(pick).collect())
+        }
+    }
+}
+
+fn sigmoid(v: f64) -> f64 {
+    1.0 / (1.0 + (-v).exp())
+}
+
+fn wrap(axis: i32, rank: usize) -> usize {
+    if axis < 0 { rank.saturating_sub(axis.unsigned_abs() as usize) } else { axis as usize }
+}
+
+/// Every index of a shape, in row-major order.
+fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> + '_ {
+    (0..shape.iter().product()).map(|position| unravel(position, shape))
+}
+
+fn unravel(mut position: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (i, &extent) in shape.iter().enumerate().rev() {
+        index[i] = position % extent;
+        position /= extent;
+    }
+    index
+}
+
+fn flat(index: &[usize], shape: &[usize]) -> usize {
+    index.iter().zip(shape).fold(0, |position, (i, extent)| position * extent + i)
+}
+
+/// Position of `index` in an operand that is stretched to the index's shape.
+fn broadcast(index: &[usize], shape: &[usize]) -> usize {
+    let tail = &index[index.len() - shape.len()..];
+    tail.iter().zip(shape).fold(0, |p, (&i, &extent)| p * extent + if extent == 1 { 0 } else { i })
+}
+
+fn softmax(x: &[f64], shape: &[usize], axis: usize) -> Vec<f64> {
+    let inner: usize = shape[axis + 1..].iter().product();
+    let extent = shape[axis];
+    let mut out = vec![0.0; x.len()];
+    for start in (0..x.len()).filter(|p| (p / inner).is_multiple_of(extent)) {
+        let row = || (0..extent).map(|i| start + i * inner);
+        let largest = row().map(|p| x[p]).fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = row().map(|p| (x[p] - largest).exp()).sum();
+        row().for_each(|p| out[p] = (x[p] - largest).exp() / total);
+    }
+    out
+}
+
+fn reduce(op: Op, x: &[f64], shape: &[usize], axes: &[usize]) -> Vec<f64> {
+    let kept: Vec<usize> =
+        shape.iter().enumerate().map(|(i, &d)| if axes.contains(&i) { 1 } else { d }).collect();
+    let start = if op == Op::ReduceMax { f64::NEG_INFINITY } else { 0.0 };
+    let mut out = vec![start; kept.iter().product()];
+    for (position, &v) in x.iter().enumerate() {
+        let total = &mut out[broadcast(&unravel(position, shape), &kept)];
+        *total = if op == Op::ReduceMax { total.max(v) } else { *total + v };
+    }
+    if op == Op::ReduceMean {
+        let count = (x.len() / out.len()) as f64;
+        out.iter_mut().for_each(|v| *v /= count);
+    }
+    out
+}
+
+type Factor<'a> = (&'a [f64], &'a [usize], bool);
+
+fn matmul(
+    (x, x_shape, x_transposed): Factor<'_>,
+    (y, y_shape, y_transposed): Factor<'_>,
+    out: &[usize],
+) -> Vec<f64> {
+    let batch = &out[..out.len() - 2];
+    let (m, n) = (out[out.len() - 2], out[out.len() - 1]);
+    let (x_matrix, y_matrix) = (&x_shape[x_shape.len() - 2..], &y_shape[y_shape.len() - 2..]);
+    let k = if x_transposed { x_matrix[0] } else { x_matrix[1] };
+    let (x_row, x_step) = if x_transposed { (1, x_matrix[1]) } else { (x_matrix[1], 1) };
+    let (y_column, y_step) = if y_transposed { (y_matrix[1], 1) } else { (1, y_matrix[1]) };
+    let mut result = Vec::with_capacity(out.iter().product());
+    for index in indices(batch) {
+        let x = &x[broadcast(&index, &x_shape[..x_shape.len() - 2]) * x_matrix[0] * x_matrix[1]..];
+        let y = &y[broadcast(&index, &y_shape[..y_shape.len() - 2]) * y_matrix[0] * y_matrix[1]..];
+        for i in 0..m {
+            for j in 0..n {
+                let products = (0..k).map(|l| x[i * x_row + l * x_step] * y[j * y_column + l * y_step]);
+                result.push(products.sum());
+            }
+        }
+    }
+    result
+}
