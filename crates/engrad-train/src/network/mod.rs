@@ -27,7 +27,7 @@ use self::head::Head;
 use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit};
 use crate::TrainError;
 use crate::host::{embedding, rms_norm};
-use crate::stages::{Stage, StageKind, StageOptions, StageWeight, tile_rows};
+use crate::stages::{MAX_SEQUENCE, Stage, StageKind, StageOptions, StageWeight, tile_rows};
 
 /// How a network is built.
 #[derive(Debug, Clone)]
@@ -104,15 +104,16 @@ impl Network {
     /// Compiles the stages and binds them for every layer. Weights are zero until [`Network::load`].
     ///
     /// # Errors
-    /// What the engine refuses, or [`TrainError::Setting`] for a sequence of zero or beyond 65,536.
+    /// What the engine refuses, or [`TrainError::Setting`] for a sequence of zero or beyond [`MAX_SEQUENCE`].
     pub fn new(
         engine: &dyn Engine,
         pool: Arc<ThreadPool>,
         config: &ModelConfig,
         options: NetworkOptions,
     ) -> Result<Self, TrainError> {
-        if options.sequence == 0 || options.sequence > 1 << 16 {
-            return Err(TrainError::setting("sequence", format!("{} is not in 1…65536", options.sequence)));
+        if options.sequence == 0 || options.sequence > MAX_SEQUENCE {
+            let reason = format!("{} is not in 1…{MAX_SEQUENCE}", options.sequence);
+            return Err(TrainError::setting("sequence", reason));
         }
         let tile = tile_rows(options.vocabulary.len());
         let stage_options =

@@ -27,6 +27,9 @@ pub struct StageOptions {
     pub tile: usize,
 }
 
+/// Longest sequence that programs are made for: the attention weights' width (ane-facts C34), and a bound on the
+/// size of the mask, its square.
+pub const MAX_SEQUENCE: usize = 16_384;
 /// Most rows of one classifier tile (ane-facts C34: contractions reach 16,384 on M1…M3).
 const MAX_TILE: usize = 16_384;
 /// Tiles are whole multiples of this, so that a transposed weight's rows need no padding (ane-facts 4.2).

@@ -220,8 +220,9 @@ impl<'a> Trainer<'a> {
             let (parameters, values) = (&self.parameters, &mut self.model.tensors);
             let optimizer = &mut self.optimizer;
             pool.install(|| optimizer.update(parameters, values, sums, &vocabulary, learning_rate, factor));
+        } else {
+            sums.iter_mut().for_each(|g| g.fill(0.0));
         }
-        pool.install(|| zero(sums));
         drop(gradients);
         let elapsed = started.elapsed();
         self.loss_scale.observe(finite);
@@ -363,9 +364,4 @@ impl<'a> Trainer<'a> {
 fn moment_names(parameters: &[Parameter]) -> Vec<String> {
     let named = |prefix: &'static str| parameters.iter().map(move |p| format!("{prefix}.{}", p.name));
     named("first").chain(named("second")).collect()
-}
-
-fn zero(gradients: &mut [Vec<f32>]) {
-    use rayon::prelude::*;
-    gradients.par_iter_mut().for_each(|g| g.par_chunks_mut(1 << 18).for_each(|part| part.fill(0.0)));
 }
