@@ -307,7 +307,8 @@ impl Dataset {
     /// At most `limit` windows of the validation split, always the same ones, spread evenly over it.
     ///
     /// # Errors
-    /// [`Error::TooShort`] when there is not one window, [`Error::Options`] for a zero `sequence` or `limit`.
+    /// [`Error::TooShort`] when there is not one window, [`Error::Options`] for a zero `sequence` or `limit` or a
+    /// senseless `sequence`.
     pub fn validation(&self, sequence: usize, limit: usize) -> Result<Validation<'_>> {
         check_sequence(sequence)?;
         if limit == 0 {
@@ -374,6 +375,10 @@ pub(crate) fn windows_in(len: u64, sequence: usize, offset: u64) -> u64 {
 pub(crate) fn check_sequence(sequence: usize) -> Result<()> {
     match sequence {
         0 => Err(Error::Options("the sequence length is 0".into())),
+        // Leaves room for sums of positions.
+        _ if sequence as u64 > u64::from(u32::MAX) => {
+            Err(Error::Options(format!("a sequence length of {sequence} is out of any sensible range")))
+        }
         _ => Ok(()),
     }
 }

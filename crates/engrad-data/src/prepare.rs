@@ -173,7 +173,12 @@ pub fn prepare(settings: &Prepare, progress: &mut dyn FnMut(Progress)) -> Result
     refuse_existing(&settings.out)?;
     let mut bytes_total = 0;
     for path in settings.inputs.iter().chain(&settings.validation_inputs) {
-        bytes_total += fs::metadata(path).map_err(Error::io("read", path))?.len();
+        let found = fs::metadata(path).map_err(Error::io("read", path))?;
+        // Each file is read more than once, and to its end.
+        if !found.is_file() {
+            return Err(Error::malformed(path, 0, "not a regular file"));
+        }
+        bytes_total += found.len();
     }
     let tokenizer = match &settings.tokenizer {
         TokenizerSource::File(path) => Tokenizer::load(path)?,

@@ -31,13 +31,8 @@ const SENTINEL: u32 = 0xDEAD_BEEF;
 /// Element type codes in use; those without a [`DType`] are stepped over and refused when asked for.
 const CODES: std::ops::RangeInclusive<u32> = 1..=17;
 
-const TYPES: [(DType, u32); 5] = [
-    (DType::Fp16, 1),
-    (DType::Fp32, 2),
-    (DType::UInt8, 3),
-    (DType::Int8, 4),
-    (DType::Int32, 14),
-];
+const TYPES: [(DType, u32); 5] =
+    [(DType::Fp16, 1), (DType::Fp32, 2), (DType::UInt8, 3), (DType::Int8, 4), (DType::Int32, 14)];
 
 fn code(dtype: DType) -> Option<u32> {
     TYPES.iter().find(|(d, _)| *d == dtype).map(|(_, code)| *code)
@@ -49,10 +44,7 @@ pub fn stores(dtype: DType) -> bool {
 }
 
 fn fault(offset: u64, reason: impl Into<String>) -> MilError {
-    MilError::Blob {
-        offset,
-        reason: reason.into(),
-    }
+    MilError::Blob { offset, reason: reason.into() }
 }
 
 /// Makes a blob file in memory.
@@ -71,10 +63,7 @@ impl Default for BlobWriter {
 impl BlobWriter {
     /// A file without blobs.
     pub fn new() -> Self {
-        Self {
-            bytes: vec![0; HEADER],
-            count: 0,
-        }
+        Self { bytes: vec![0; HEADER], count: 0 }
     }
 
     /// Adds a blob of little-endian elements; returns the offset that program text refers to.
@@ -90,19 +79,13 @@ impl BlobWriter {
             let reason = format!("{} bytes are no whole number of {dtype} elements", elements.len());
             return Err(fault(offset, reason));
         }
-        self.count = self
-            .count
-            .checked_add(1)
-            .ok_or_else(|| fault(offset, "too many blobs"))?;
-        self.bytes
-            .reserve(metadata - self.bytes.len() + METADATA + elements.len());
+        self.count = self.count.checked_add(1).ok_or_else(|| fault(offset, "too many blobs"))?;
+        self.bytes.reserve(metadata - self.bytes.len() + METADATA + elements.len());
         self.bytes.resize(metadata, 0);
         self.bytes.extend_from_slice(&SENTINEL.to_le_bytes());
         self.bytes.extend_from_slice(&code.to_le_bytes());
-        self.bytes
-            .extend_from_slice(&(elements.len() as u64).to_le_bytes());
-        self.bytes
-            .extend_from_slice(&(offset + METADATA as u64).to_le_bytes());
+        self.bytes.extend_from_slice(&(elements.len() as u64).to_le_bytes());
+        self.bytes.extend_from_slice(&(offset + METADATA as u64).to_le_bytes());
         self.bytes.resize(metadata + METADATA, 0);
         self.bytes.extend_from_slice(elements);
         Ok(offset)
@@ -140,16 +123,10 @@ impl<'a> BlobFile<'a> {
     /// unknown type code, a size that is no whole number of elements, or elements over its own metadata.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, MilError> {
         let (Some(count), Some(version)) = (u32_at(bytes, 0), u32_at(bytes, 4)) else {
-            return Err(fault(
-                0,
-                format!("{} bytes are too few for a header", bytes.len()),
-            ));
+            return Err(fault(0, format!("{} bytes are too few for a header", bytes.len())));
         };
         if bytes.len() < HEADER {
-            return Err(fault(
-                0,
-                format!("{} bytes are too few for a header", bytes.len()),
-            ));
+            return Err(fault(0, format!("{} bytes are too few for a header", bytes.len())));
         }
         if version != VERSION {
             return Err(fault(4, format!("storage version {version}; {VERSION} is read")));
@@ -160,11 +137,7 @@ impl<'a> BlobFile<'a> {
             let record = Record::read(bytes, at)
                 .map_err(|(at, reason)| fault(at as u64, format!("blob {position} of {count}: {reason}")))?;
             // The end is inside the bytes, so that its multiple cannot overflow by more than a caught bound.
-            at = record
-                .elements
-                .end
-                .checked_next_multiple_of(ALIGNMENT as usize)
-                .unwrap_or(bytes.len());
+            at = record.elements.end.checked_next_multiple_of(ALIGNMENT as usize).unwrap_or(bytes.len());
             records.push(record);
         }
         Ok(Self { bytes, records })
@@ -198,12 +171,7 @@ impl<'a> BlobFile<'a> {
         let (dtype, _) = TYPES
             .iter()
             .find(|(_, code)| *code == record.code)
-            .ok_or_else(|| {
-                fault(
-                    offset,
-                    format!("elements of type code {} are not read", record.code),
-                )
-            })?;
+            .ok_or_else(|| fault(offset, format!("elements of type code {} are not read", record.code)))?;
         Ok((*dtype, &self.bytes[record.elements.clone()]))
     }
 }
@@ -215,12 +183,9 @@ impl Record {
         let Some(metadata) = metadata else {
             return Err((at, format!("the file ends at byte {}", bytes.len())));
         };
-        let (Some(sentinel), Some(code), Some(size), Some(offset)) = (
-            u32_at(metadata, 0),
-            u32_at(metadata, 4),
-            u64_at(metadata, 8),
-            u64_at(metadata, 16),
-        ) else {
+        let (Some(sentinel), Some(code), Some(size), Some(offset)) =
+            (u32_at(metadata, 0), u32_at(metadata, 4), u64_at(metadata, 8), u64_at(metadata, 16))
+        else {
             return Err((at, "metadata is cut short".to_owned()));
         };
         if sentinel != SENTINEL {
@@ -231,34 +196,17 @@ impl Record {
         }
         let dtype = TYPES.iter().find(|(_, c)| *c == code).map(|(dtype, _)| *dtype);
         if let Some(dtype) = dtype.filter(|d| !size.is_multiple_of(d.size() as u64)) {
-            return Err((
-                at + 8,
-                format!("{size} bytes are no whole number of {dtype} elements"),
-            ));
+            return Err((at + 8, format!("{size} bytes are no whole number of {dtype} elements")));
         }
-        let start = usize::try_from(offset)
-            .ok()
-            .filter(|&start| start >= at + METADATA);
-        let start = start.ok_or_else(|| {
-            (
-                at + 16,
-                format!("elements at byte {offset} overlap their metadata"),
-            )
-        })?;
-        let end = usize::try_from(size)
-            .ok()
-            .and_then(|size| start.checked_add(size));
+        let start = usize::try_from(offset).ok().filter(|&start| start >= at + METADATA);
+        let start =
+            start.ok_or_else(|| (at + 16, format!("elements at byte {offset} overlap their metadata")))?;
+        let end = usize::try_from(size).ok().and_then(|size| start.checked_add(size));
         match end.filter(|&end| end <= bytes.len()) {
-            Some(end) => Ok(Self {
-                offset: at as u64,
-                code,
-                elements: start..end,
-            }),
+            Some(end) => Ok(Self { offset: at as u64, code, elements: start..end }),
             None => {
-                let reason = format!(
-                    "{size} bytes of elements from byte {offset} end beyond {} bytes",
-                    bytes.len()
-                );
+                let reason =
+                    format!("{size} bytes of elements from byte {offset} end beyond {} bytes", bytes.len());
                 Err((at + 8, reason))
             }
         }
@@ -266,15 +214,11 @@ impl Record {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(
-        bytes.get(at..at.checked_add(4)?)?.try_into().ok()?,
-    ))
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(
-        bytes.get(at..at.checked_add(8)?)?.try_into().ok()?,
-    ))
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
 #[cfg(test)]

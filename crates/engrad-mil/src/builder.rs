@@ -28,10 +28,7 @@ impl Builder {
             ops: Vec::new(),
             outputs: Vec::new(),
         };
-        Self {
-            function,
-            names: HashMap::new(),
-        }
+        Self { function, names: HashMap::new() }
     }
 
     /// The function so far.
@@ -59,9 +56,7 @@ impl Builder {
     pub fn input(&mut self, name: &str, ty: TensorType) -> ValueId {
         let name = self.unique(name);
         let definition = Definition::Input(self.function.inputs.len());
-        let id = self
-            .function
-            .push_value(Value { name, ty, definition }, definition);
+        let id = self.function.push_value(Value { name, ty, definition }, definition);
         self.function.inputs.push(id);
         id
     }
@@ -91,12 +86,8 @@ impl Builder {
         mut arguments: Vec<(&'static str, Argument)>,
     ) -> Result<ValueId, MilError> {
         arguments.sort_by_key(|(n, _)| *n);
-        let ty =
-            infer(op, &Operands::new(&self.function, op, &arguments)).map_err(|reason| MilError::Op {
-                name: name.to_owned(),
-                op: op.name(),
-                reason,
-            })?;
+        let ty = infer(op, &Operands::new(&self.function, op, &arguments))
+            .map_err(|reason| MilError::Op { name: name.to_owned(), op: op.name(), reason })?;
         Ok(self.push(op, name, arguments, None, ty))
     }
 
@@ -109,19 +100,9 @@ impl Builder {
         ty: TensorType,
     ) -> ValueId {
         let name = self.unique(name);
-        let definition = Definition::Result {
-            op: self.function.ops.len(),
-            result: 0,
-        };
-        let id = self
-            .function
-            .push_value(Value { name, ty, definition }, definition);
-        self.function.ops.push(Operation {
-            op,
-            arguments,
-            constant,
-            results: vec![id],
-        });
+        let definition = Definition::Result { op: self.function.ops.len(), result: 0 };
+        let id = self.function.push_value(Value { name, ty, definition }, definition);
+        self.function.ops.push(Operation { op, arguments, constant, results: vec![id] });
         id
     }
 
@@ -147,10 +128,7 @@ impl Builder {
         attribute: &'static str,
         value: Constant,
     ) -> (&'static str, Argument) {
-        (
-            attribute,
-            Argument::Value(self.constant(&format!("{name}_{attribute}"), value)),
-        )
+        (attribute, Argument::Value(self.constant(&format!("{name}_{attribute}"), value)))
     }
 
     /// Refuses scalars where an attribute would be an empty list, which the language does not have.
@@ -159,11 +137,7 @@ impl Builder {
             return Ok(());
         }
         let reason = "a scalar has no dimensions".to_owned();
-        Err(MilError::Op {
-            name: name.to_owned(),
-            op: op.name(),
-            reason,
-        })
+        Err(MilError::Op { name: name.to_owned(), op: op.name(), reason })
     }
 
     fn unary(&mut self, op: Op, name: &str, x: ValueId) -> Result<ValueId, MilError> {
@@ -171,11 +145,7 @@ impl Builder {
     }
 
     fn binary(&mut self, op: Op, name: &str, x: ValueId, y: ValueId) -> Result<ValueId, MilError> {
-        self.op(
-            op,
-            name,
-            vec![("x", Argument::Value(x)), ("y", Argument::Value(y))],
-        )
+        self.op(op, name, vec![("x", Argument::Value(x)), ("y", Argument::Value(y))])
     }
 
     fn with_epsilon(&mut self, op: Op, name: &str, x: ValueId, epsilon: f32) -> Result<ValueId, MilError> {
@@ -202,11 +172,7 @@ impl Builder {
     ) -> Result<ValueId, MilError> {
         let tx = self.attribute(name, "transpose_x", Constant::bool(transpose_x));
         let ty = self.attribute(name, "transpose_y", Constant::bool(transpose_y));
-        self.op(
-            Op::Matmul,
-            name,
-            vec![tx, ty, ("x", Argument::Value(x)), ("y", Argument::Value(y))],
-        )
+        self.op(Op::Matmul, name, vec![tx, ty, ("x", Argument::Value(x)), ("y", Argument::Value(y))])
     }
 
     /// The same elements in another shape; no operation if the shape is already that.
@@ -246,25 +212,13 @@ impl Builder {
     ) -> Result<ValueId, MilError> {
         self.require_dimensions(Op::SliceBySize, name, x)?;
         let mut begins = vec![0i32; self.ty(x).rank()];
-        let mut sizes: Vec<i32> = self
-            .ty(x)
-            .shape
-            .iter()
-            .map(|&d| i32::try_from(d).unwrap_or(0))
-            .collect();
+        let mut sizes: Vec<i32> = self.ty(x).shape.iter().map(|&d| i32::try_from(d).unwrap_or(0)).collect();
         if let (Some(b), Some(s)) = (begins.get_mut(axis), sizes.get_mut(axis)) {
-            (*b, *s) = (
-                i32::try_from(begin).unwrap_or(-1),
-                i32::try_from(size).unwrap_or(0),
-            );
+            (*b, *s) = (i32::try_from(begin).unwrap_or(-1), i32::try_from(size).unwrap_or(0));
         }
         let begin = self.attribute(name, "begin", Constant::ints(&begins));
         let size = self.attribute(name, "size", Constant::ints(&sizes));
-        self.op(
-            Op::SliceBySize,
-            name,
-            vec![begin, size, ("x", Argument::Value(x))],
-        )
+        self.op(Op::SliceBySize, name, vec![begin, size, ("x", Argument::Value(x))])
     }
 
     /// Tensors joined along an axis.
@@ -274,11 +228,7 @@ impl Builder {
     pub fn concat(&mut self, name: &str, values: &[ValueId], axis: i32) -> Result<ValueId, MilError> {
         let axis = self.attribute(name, "axis", Constant::int(axis));
         let interleave = self.attribute(name, "interleave", Constant::bool(false));
-        self.op(
-            Op::Concat,
-            name,
-            vec![axis, interleave, ("values", Argument::Tuple(values.to_vec()))],
-        )
+        self.op(Op::Concat, name, vec![axis, interleave, ("values", Argument::Tuple(values.to_vec()))])
     }
 
     /// Softmax along an axis.
@@ -304,10 +254,7 @@ impl Builder {
     /// # Errors
     /// [`MilError::Function`] if there is no output, or an output is a constant (the device refuses one).
     pub fn finish(mut self, outputs: &[ValueId]) -> Result<Function, MilError> {
-        let fault = |reason: String| MilError::Function {
-            function: self.function.name.clone(),
-            reason,
-        };
+        let fault = |reason: String| MilError::Function { function: self.function.name.clone(), reason };
         if outputs.is_empty() {
             return Err(fault("has no outputs".to_owned()));
         }

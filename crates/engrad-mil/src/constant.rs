@@ -64,34 +64,22 @@ pub struct Constant {
 impl Constant {
     /// A scalar text.
     pub fn string(text: impl Into<String>) -> Self {
-        Self {
-            ty: TensorType::scalar(DType::String),
-            data: ConstantData::String(vec![text.into()]),
-        }
+        Self { ty: TensorType::scalar(DType::String), data: ConstantData::String(vec![text.into()]) }
     }
 
     /// A scalar truth value.
     pub fn bool(value: bool) -> Self {
-        Self {
-            ty: TensorType::scalar(DType::Bool),
-            data: ConstantData::Bool(vec![value]),
-        }
+        Self { ty: TensorType::scalar(DType::Bool), data: ConstantData::Bool(vec![value]) }
     }
 
     /// A scalar integer.
     pub fn int(value: i32) -> Self {
-        Self {
-            ty: TensorType::scalar(DType::Int32),
-            data: ConstantData::Int32(vec![value]),
-        }
+        Self { ty: TensorType::scalar(DType::Int32), data: ConstantData::Int32(vec![value]) }
     }
 
     /// A list of integers.
     pub fn ints(values: &[i32]) -> Self {
-        Self {
-            ty: TensorType::new(DType::Int32, [values.len()]),
-            data: ConstantData::Int32(values.to_vec()),
-        }
+        Self { ty: TensorType::new(DType::Int32, [values.len()]), data: ConstantData::Int32(values.to_vec()) }
     }
 
     /// A floating-point tensor of `dtype` (fp16 or fp32), rounded to nearest even from `values`.

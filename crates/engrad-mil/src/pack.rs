@@ -62,10 +62,7 @@ pub fn pack(function: &Function, layout: InputLayout) -> Result<(Function, Packi
     }
     let mut renumbered: HashMap<ValueId, ValueId> = HashMap::new();
     let mut placements = HashMap::new();
-    let ports: Vec<ValueId> = groups
-        .iter()
-        .map(|group| add_port(&mut builder, function, group))
-        .collect();
+    let ports: Vec<ValueId> = groups.iter().map(|group| add_port(&mut builder, function, group)).collect();
     for (port, (group, &packed)) in groups.iter().zip(&ports).enumerate() {
         let mut offset = 0;
         for &input in group {
@@ -78,15 +75,8 @@ pub fn pack(function: &Function, layout: InputLayout) -> Result<(Function, Packi
             };
             builder.rename_reserved(own, &value.name);
             renumbered.insert(input, own);
-            placements.insert(
-                input,
-                Placement {
-                    input: value.name.clone(),
-                    port,
-                    offset,
-                    ty: value.ty.clone(),
-                },
-            );
+            placements
+                .insert(input, Placement { input: value.name.clone(), port, offset, ty: value.ty.clone() });
             offset += value.ty.shape.last().copied().unwrap_or(1);
         }
     }
@@ -114,11 +104,7 @@ pub fn pack(function: &Function, layout: InputLayout) -> Result<(Function, Packi
     }
     let outputs: Vec<ValueId> = function.outputs.iter().map(|id| renumbered[id]).collect();
     let packed = builder.finish(&outputs)?;
-    let placements = function
-        .inputs
-        .iter()
-        .filter_map(|id| placements.remove(id))
-        .collect();
+    let placements = function.inputs.iter().filter_map(|id| placements.remove(id)).collect();
     Ok((packed, Packing { placements }))
 }
 
@@ -129,10 +115,7 @@ fn add_port(builder: &mut Builder, function: &Function, group: &[ValueId]) -> Va
     }
     let width = group.iter().map(|&id| function.ty(id).shape[3]).sum();
     let channels = first.ty.shape[1];
-    builder.input(
-        &format!("packed_{channels}"),
-        TensorType::channels(first.ty.dtype, channels, width),
-    )
+    builder.input(&format!("packed_{channels}"), TensorType::channels(first.ty.dtype, channels, width))
 }
 
 /// Inputs in groups of equal `[1, C, 1, ·]` and element type, groups and members in order of first appearance.
@@ -173,17 +156,10 @@ mod tests {
     #[test]
     fn inputs_of_equal_channels_share_a_port() {
         let (packed, packing) = pack(&example(), InputLayout::Packed).unwrap();
-        let shapes: Vec<_> = packed
-            .inputs()
-            .iter()
-            .map(|&id| packed.ty(id).shape.clone())
-            .collect();
+        let shapes: Vec<_> = packed.inputs().iter().map(|&id| packed.ty(id).shape.clone()).collect();
         assert_eq!(shapes, [vec![1, 4, 1, 6], vec![1, 2, 1, 3]]);
-        let places: Vec<_> = packing
-            .placements
-            .iter()
-            .map(|p| (p.input.as_str(), p.port, p.offset))
-            .collect();
+        let places: Vec<_> =
+            packing.placements.iter().map(|p| (p.input.as_str(), p.port, p.offset)).collect();
         assert_eq!(places, [("x", 0, 0), ("other", 1, 0), ("w", 0, 3)]);
     }
 

@@ -86,9 +86,7 @@ impl Operation {
 
     /// Every value used, in argument order.
     pub fn operands(&self) -> impl Iterator<Item = ValueId> + '_ {
-        self.arguments
-            .iter()
-            .flat_map(|(_, a)| a.values().iter().copied())
+        self.arguments.iter().flat_map(|(_, a)| a.values().iter().copied())
     }
 }
 
@@ -138,10 +136,7 @@ impl Function {
 
     /// The value of that name.
     pub fn find(&self, name: &str) -> Option<ValueId> {
-        self.values
-            .iter()
-            .position(|v| v.name == name)
-            .map(|i| ValueId(i as u32))
+        self.values.iter().position(|v| v.name == name).map(|i| ValueId(i as u32))
     }
 
     /// The value of that name, or an error that names it.
@@ -210,10 +205,7 @@ impl Function {
                 }
             }
             for (result, id) in op.results.iter_mut().enumerate() {
-                let definition = Definition::Result {
-                    op: kept.ops.len(),
-                    result,
-                };
+                let definition = Definition::Result { op: kept.ops.len(), result };
                 let new = kept.push_value(self.value(*id).clone(), definition);
                 renumbered.insert(*id, new);
                 *id = new;
@@ -254,22 +246,16 @@ impl Program {
         ];
         Self {
             version: (1, 3),
-            build_info: info
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect(),
+            build_info: info.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             functions: vec![function],
         }
     }
 
     /// The function that engines run: `main`, or the only one.
     pub fn main(&self) -> Option<&Function> {
-        self.functions
-            .iter()
-            .find(|f| f.name == "main")
-            .or(match self.functions.as_slice() {
-                [only] => Some(only),
-                _ => None,
-            })
+        self.functions.iter().find(|f| f.name == "main").or(match self.functions.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        })
     }
 }

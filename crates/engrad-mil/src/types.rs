@@ -40,10 +40,7 @@ impl DType {
 
     /// Name in program text.
     pub fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(d, ..)| *d == self)
-            .map_or("", |(_, name, _)| name)
+        Self::NAMES.iter().find(|(d, ..)| *d == self).map_or("", |(_, name, _)| name)
     }
 
     /// The type of that name.
@@ -53,10 +50,7 @@ impl DType {
 
     /// Bytes of one element in memory; 0 for text.
     pub fn size(self) -> usize {
-        Self::NAMES
-            .iter()
-            .find(|(d, ..)| *d == self)
-            .map_or(0, |(.., size)| *size)
+        Self::NAMES.iter().find(|(d, ..)| *d == self).map_or(0, |(.., size)| *size)
     }
 
     /// Whether arithmetic rules accept it.
@@ -83,26 +77,17 @@ pub struct TensorType {
 impl TensorType {
     /// A tensor of that type and shape.
     pub fn new(dtype: DType, shape: impl Into<Vec<usize>>) -> Self {
-        Self {
-            dtype,
-            shape: shape.into(),
-        }
+        Self { dtype, shape: shape.into() }
     }
 
     /// A scalar.
     pub fn scalar(dtype: DType) -> Self {
-        Self {
-            dtype,
-            shape: Vec::new(),
-        }
+        Self { dtype, shape: Vec::new() }
     }
 
     /// The engine's working layout `[1, channels, 1, width]`, width contiguous.
     pub fn channels(dtype: DType, channels: usize, width: usize) -> Self {
-        Self {
-            dtype,
-            shape: vec![1, channels, 1, width],
-        }
+        Self { dtype, shape: vec![1, channels, 1, width] }
     }
 
     /// Number of dimensions.

@@ -84,16 +84,9 @@ impl From<Violations> for MilError {
 /// # Errors
 /// All [`Violations`].
 pub fn verify(program: &Program) -> Result<(), Violations> {
-    let mut checker = Checker {
-        function: "",
-        found: Vec::new(),
-    };
+    let mut checker = Checker { function: "", found: Vec::new() };
     checker.program(program);
-    if checker.found.is_empty() {
-        Ok(())
-    } else {
-        Err(Violations(checker.found))
-    }
+    if checker.found.is_empty() { Ok(()) } else { Err(Violations(checker.found)) }
 }
 
 struct Checker<'a> {
@@ -107,22 +100,13 @@ impl<'a> Checker<'a> {
         let (function, name) = (self.function.to_owned(), name.to_owned());
         // Rules quote texts of the program; a violation is one line whatever they contain.
         let message = message.into().replace(char::is_control, " ");
-        self.found.push(Violation {
-            code,
-            function,
-            name,
-            message,
-        });
+        self.found.push(Violation { code, function, name, message });
     }
 
     fn program(&mut self, program: &'a Program) {
         let (major, minor) = program.version;
         if major != 1 {
-            self.report(
-                "E0001",
-                "",
-                format!("version {major}.{minor} is not known; 1.x is"),
-            );
+            self.report("E0001", "", format!("version {major}.{minor} is not known; 1.x is"));
         }
         if program.functions.is_empty() {
             self.report("E0002", "", "the program has no function");
@@ -140,11 +124,7 @@ impl<'a> Checker<'a> {
     fn function(&mut self, function: &Function) {
         for name in [&function.name, &function.opset] {
             if !is_identifier(name) {
-                self.report(
-                    "E0004",
-                    "",
-                    format!("`{}` is not an identifier", name.escape_debug()),
-                );
+                self.report("E0004", "", format!("`{}` is not an identifier", name.escape_debug()));
             }
         }
         let before = self.found.len();
@@ -177,11 +157,7 @@ impl<'a> Checker<'a> {
         }
         for &output in &function.outputs {
             if function.defining_op(output).is_some_and(|op| op.op == Op::Const) {
-                self.report(
-                    "E0017",
-                    &function.value(output).name,
-                    "an output cannot be a constant",
-                );
+                self.report("E0017", &function.value(output).name, "an output cannot be a constant");
             }
         }
     }
@@ -189,11 +165,7 @@ impl<'a> Checker<'a> {
     /// E0006.
     fn numbering(&mut self, function: &Function) {
         let mut next = 0;
-        let inputs = function
-            .inputs
-            .iter()
-            .enumerate()
-            .map(|(i, &id)| (id, Definition::Input(i)));
+        let inputs = function.inputs.iter().enumerate().map(|(i, &id)| (id, Definition::Input(i)));
         let results = function.ops.iter().enumerate().flat_map(|(op, operation)| {
             let definition = move |(result, &id)| (id, Definition::Result { op, result });
             operation.results.iter().enumerate().map(definition)
@@ -201,11 +173,9 @@ impl<'a> Checker<'a> {
         for (id, definition) in inputs.chain(results) {
             match function.values.get(id.index()) {
                 Some(value) if id.index() == next && value.definition == definition => {}
-                Some(value) => self.report(
-                    "E0006",
-                    &value.name,
-                    format!("not value number {next} as defined"),
-                ),
+                Some(value) => {
+                    self.report("E0006", &value.name, format!("not value number {next} as defined"))
+                }
                 None => self.report("E0006", "", format!("value number {} does not exist", id.index())),
             }
             next += 1;
@@ -216,11 +186,8 @@ impl<'a> Checker<'a> {
         }
         for (position, op) in function.ops.iter().enumerate() {
             if op.results.len() != 1 {
-                let message = format!(
-                    "operation {position} ({}) has {} results",
-                    op.op.name(),
-                    op.results.len()
-                );
+                let message =
+                    format!("operation {position} ({}) has {} results", op.op.name(), op.results.len());
                 self.report("E0006", "", message);
             }
         }
@@ -232,25 +199,15 @@ impl<'a> Checker<'a> {
         for op in &function.ops {
             if let Some(early) = op.operands().find(|id| id.index() >= defined) {
                 let name = op.results.first().and_then(|id| function.values.get(id.index()));
-                let used = function
-                    .values
-                    .get(early.index())
-                    .map_or("a value that does not exist", |v| &v.name);
+                let used =
+                    function.values.get(early.index()).map_or("a value that does not exist", |v| &v.name);
                 let message = format!("uses `{}` before its definition", used.escape_debug());
                 self.report("E0007", name.map_or("", |v| &v.name), message);
             }
             defined += op.results.len();
         }
-        for output in function
-            .outputs
-            .iter()
-            .filter(|id| id.index() >= function.values.len())
-        {
-            self.report(
-                "E0007",
-                "",
-                format!("output number {} does not exist", output.index()),
-            );
+        for output in function.outputs.iter().filter(|id| id.index() >= function.values.len()) {
+            self.report("E0007", "", format!("output number {} does not exist", output.index()));
         }
     }
 
@@ -285,12 +242,7 @@ impl<'a> Checker<'a> {
             self.report("E0008", name, format!("{}: {reason}", op.op.name()));
             return;
         }
-        if !op
-            .arguments
-            .iter()
-            .map(|(n, _)| *n)
-            .eq(op.op.info().arguments.iter().map(|s| s.name))
-        {
+        if !op.arguments.iter().map(|(n, _)| *n).eq(op.op.info().arguments.iter().map(|s| s.name)) {
             self.report(
                 "E0008",
                 name,
@@ -303,11 +255,7 @@ impl<'a> Checker<'a> {
         match infer(op.op, &operands) {
             Err(reason) => self.report("E0009", name, format!("{}: {reason}", op.op.name())),
             Ok(inferred) if inferred != *ty => {
-                self.report(
-                    "E0010",
-                    name,
-                    format!("declared {ty}, but {} gives {inferred}", op.op.name()),
-                );
+                self.report("E0010", name, format!("declared {ty}, but {} gives {inferred}", op.op.name()));
             }
             Ok(_) => {}
         }
@@ -315,32 +263,20 @@ impl<'a> Checker<'a> {
 
     fn constant(&mut self, name: &str, ty: &TensorType, constant: &Constant) {
         if constant.ty != *ty {
-            self.report(
-                "E0013",
-                name,
-                format!("declared {ty}, but the payload is {}", constant.ty),
-            );
+            self.report("E0013", name, format!("declared {ty}, but the payload is {}", constant.ty));
         }
         if let ConstantData::Blob { path, offset } = &constant.data {
             if path.is_empty() {
                 self.report("E0015", name, "the blob reference has no path");
             }
             if *offset == 0 || !offset.is_multiple_of(blob::ALIGNMENT) {
-                self.report(
-                    "E0015",
-                    name,
-                    format!("offset {offset} is not a positive multiple of 64"),
-                );
+                self.report("E0015", name, format!("offset {offset} is not a positive multiple of 64"));
             }
             if !blob::stores(ty.dtype) {
                 self.report("E0015", name, format!("blobs do not store {}", ty.dtype));
             }
         } else if stored_type(&constant.data) != Some(constant.ty.dtype) {
-            self.report(
-                "E0014",
-                name,
-                format!("the elements are not {}", constant.ty.dtype),
-            );
+            self.report("E0014", name, format!("the elements are not {}", constant.ty.dtype));
         } else if constant.stored_elements() != Some(constant.ty.elements()) {
             let stored = constant.stored_elements().unwrap_or(0);
             self.report("E0014", name, format!("{stored} elements for {}", constant.ty));

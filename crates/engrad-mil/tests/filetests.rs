@@ -10,36 +10,22 @@ const MARK: &str = "//~ ";
 
 /// Runs `command` on the text of every file of a folder and compares.
 fn check(folder: &str, command: impl Fn(&str) -> String) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("filetests")
-        .join(folder);
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("filetests").join(folder);
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let mut different = Vec::new();
-    for path in files
-        .iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "mil"))
-    {
+    for path in files.iter().filter(|path| path.extension().is_some_and(|e| e == "mil")) {
         let file = fs::read_to_string(path).unwrap();
         let source_end = file.find(MARK).unwrap_or(file.len());
         let (source, expected) = file.split_at(source_end);
-        let found: String = command(source)
-            .lines()
-            .map(|line| format!("{MARK}{line}\n"))
-            .collect();
+        let found: String = command(source).lines().map(|line| format!("{MARK}{line}\n")).collect();
         if found == expected {
             continue;
         }
         if std::env::var_os("ENGRAD_BLESS").is_some() {
             fs::write(path, format!("{source}{found}")).unwrap();
         } else {
-            different.push(format!(
-                "{}\nexpected:\n{expected}found:\n{found}",
-                path.display()
-            ));
+            different.push(format!("{}\nexpected:\n{expected}found:\n{found}", path.display()));
         }
     }
     assert!(!files.is_empty(), "{} has no tests", folder.display());
@@ -70,11 +56,9 @@ fn parse_error() {
 
 #[test]
 fn verify_reports() {
-    check("verify", |source| {
-        match parse(source).map(|program| verify(&program)) {
-            Ok(Ok(())) => "valid".to_owned(),
-            Ok(Err(violations)) => violations.0.iter().map(|v| format!("{v}\n")).collect(),
-            Err(error) => format!("error: {error}"),
-        }
+    check("verify", |source| match parse(source).map(|program| verify(&program)) {
+        Ok(Ok(())) => "valid".to_owned(),
+        Ok(Err(violations)) => violations.0.iter().map(|v| format!("{v}\n")).collect(),
+        Err(error) => format!("error: {error}"),
     });
 }

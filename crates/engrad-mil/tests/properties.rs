@@ -47,44 +47,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn finished(steps: &[Step]) -> Program {
     let mut b = Builder::new("main");
     let values = build(&mut b, steps);
-    let outputs: Vec<_> = values
-        .into_iter()
-        .rev()
-        .filter(|&v| b.function().constant(v).is_none())
-        .take(3)
-        .collect();
+    let outputs: Vec<_> =
+        values.into_iter().rev().filter(|&v| b.function().constant(v).is_none()).take(3).collect();
     Program::new(b.finish(&outputs).unwrap())
 }
 
 /// A constant of any type, any bits and up to three dimensions.
 fn constant() -> impl Strategy<Value = Constant> {
     let shape = prop::collection::vec(1usize..4, 0..4);
-    (
-        shape,
-        0u8..9,
-        prop::collection::vec(any::<u64>(), 27),
-        prop::collection::vec(".*", 27),
-    )
-        .prop_map(|(shape, dtype, bits, texts)| {
+    (shape, 0u8..9, prop::collection::vec(any::<u64>(), 27), prop::collection::vec(".*", 27)).prop_map(
+        |(shape, dtype, bits, texts)| {
             let n = shape.iter().product();
             let bits = &bits[..n];
             let (dtype, data) = match dtype {
-                0 => (
-                    DType::Bool,
-                    ConstantData::Bool(bits.iter().map(|b| b % 2 == 0).collect()),
-                ),
-                1 => (
-                    DType::Int8,
-                    ConstantData::Int8(bits.iter().map(|&b| b as i8).collect()),
-                ),
-                2 => (
-                    DType::UInt8,
-                    ConstantData::UInt8(bits.iter().map(|&b| b as u8).collect()),
-                ),
-                3 => (
-                    DType::Int32,
-                    ConstantData::Int32(bits.iter().map(|&b| b as i32).collect()),
-                ),
+                0 => (DType::Bool, ConstantData::Bool(bits.iter().map(|b| b % 2 == 0).collect())),
+                1 => (DType::Int8, ConstantData::Int8(bits.iter().map(|&b| b as i8).collect())),
+                2 => (DType::UInt8, ConstantData::UInt8(bits.iter().map(|&b| b as u8).collect())),
+                3 => (DType::Int32, ConstantData::Int32(bits.iter().map(|&b| b as i32).collect())),
                 4 => (DType::UInt64, ConstantData::UInt64(bits.to_vec())),
                 5 => (
                     DType::Fp16,
@@ -95,19 +74,11 @@ fn constant() -> impl Strategy<Value = Constant> {
                     ConstantData::Fp32(bits.iter().map(|&b| f32::from_bits(b as u32)).collect()),
                 ),
                 7 => (DType::String, ConstantData::String(texts[..n].to_vec())),
-                _ => (
-                    DType::Fp16,
-                    ConstantData::Blob {
-                        path: texts[0].clone(),
-                        offset: bits[0],
-                    },
-                ),
+                _ => (DType::Fp16, ConstantData::Blob { path: texts[0].clone(), offset: bits[0] }),
             };
-            Constant {
-                ty: TensorType::new(dtype, shape),
-                data,
-            }
-        })
+            Constant { ty: TensorType::new(dtype, shape), data }
+        },
+    )
 }
 
 /// An edit of a text or file: where, how much is removed, what is put in.

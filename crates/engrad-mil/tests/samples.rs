@@ -6,9 +6,7 @@ use engrad_mil::blob::BlobFile;
 use engrad_mil::{DType, MilError, parse, verify};
 
 fn sample(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data/mil")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/mil").join(name);
     if !path.exists() {
         eprintln!("skipped: {} is not there", path.display());
         return None;
@@ -30,11 +28,7 @@ fn layout_of_the_text_is_that_of_the_compiler() {
 
 #[test]
 fn operations_outside_the_table_are_named() {
-    for (name, op) in [
-        ("argmax", "reduce_argmax"),
-        ("mnist-cnn", "conv"),
-        ("silero-vad", "conv"),
-    ] {
+    for (name, op) in [("argmax", "reduce_argmax"), ("mnist-cnn", "conv"), ("silero-vad", "conv")] {
         let Some(path) = sample(&format!("{name}.mlmodelc/model.mil")) else {
             return;
         };
@@ -47,10 +41,7 @@ fn operations_outside_the_table_are_named() {
 
 #[test]
 fn weights_of_core_ml_models_are_read() {
-    for (name, first) in [
-        ("silero-vad", Some((DType::Fp16, 258 * 256 * 2))),
-        ("silero-vad-palette4", None),
-    ] {
+    for (name, first) in [("silero-vad", Some((DType::Fp16, 258 * 256 * 2))), ("silero-vad-palette4", None)] {
         let Some(path) = sample(&format!("{name}.mlmodelc/weights/weight.bin")) else {
             return;
         };

@@ -47,9 +47,7 @@ impl Default for RunConfig {
 
 impl RunConfig {
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{}", path.display()))
+        Self::parse(&crate::sources::read_text(path)?).with_context(|| format!("{}", path.display()))
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self> {

@@ -1,7 +1,7 @@
 //! What people see: errors, progress, events. Runs on threads that the training loop never waits for.
 
 use std::fs::File;
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, Read, Seek, SeekFrom, Write, stdout};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
@@ -10,6 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use engrad_train::trainer::{Event, Milliseconds, Summary};
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// No event of the log is longer, samples of text included.
+const LONGEST_EVENT: u64 = 1 << 20;
 
 /// An error with its causes as one line, control characters removed.
 pub(crate) fn one_line(error: &anyhow::Error) -> String {
@@ -50,14 +53,15 @@ pub(crate) fn progress_bar(total: u64, what: &str) -> ProgressBar {
 /// Consumes a run's events on a thread of its own: a progress bar on a terminal, plain lines otherwise, and JSON
 /// lines to a file.
 pub(crate) fn consume(events: Receiver<Event>, log: &Path) -> Result<JoinHandle<()>> {
-    let file = File::options().create(true).append(true).open(log);
-    let mut file = file.with_context(|| format!("cannot write {}", log.display()))?;
+    let mut file = open_log(log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut show = Show::new();
     Ok(std::thread::spawn(move || {
         for event in events {
-            if let Ok(line) = serde_json::to_string(&event) {
-                // A full disk must not end the run; the checkpoint will report it.
-                let _ = writeln!(file, "{line}");
+            if let Ok(mut line) = serde_json::to_string(&event) {
+                line.push('\n');
+                // One call for the whole line, so that a killed process leaves no half of one. A full disk must not
+                // end the run; the checkpoint will report it.
+                let _ = file.write_all(line.as_bytes());
             }
             show.event(&event);
         }
@@ -65,6 +69,23 @@ pub(crate) fn consume(events: Receiver<Event>, log: &Path) -> Result<JoinHandle<
             bar.finish_and_clear();
         }
     }))
+}
+
+/// The log, open for appending after its last whole line: a crash of the system may have torn one.
+fn open_log(path: &Path) -> std::io::Result<File> {
+    let mut file = File::options().create(true).read(true).append(true).open(path)?;
+    let length = file.metadata()?.len();
+    let tail_start = length.saturating_sub(LONGEST_EVENT);
+    file.seek(SeekFrom::Start(tail_start))?;
+    let mut tail = Vec::new();
+    (&file).take(LONGEST_EVENT).read_to_end(&mut tail)?;
+    match tail.iter().rposition(|&byte| byte == b'\n') {
+        Some(last) => file.set_len(tail_start + last as u64 + 1)?,
+        // No line end in so many bytes is no log of ours: it is left as it is, on a line of its own.
+        None if tail_start > 0 => file.write_all(b"\n")?,
+        None => file.set_len(0)?,
+    }
+    Ok(file)
 }
 
 struct Show {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use engrad_engine::Engine;
 use engrad_mil::DType;
@@ -76,6 +76,19 @@ pub(crate) struct ExecutionFlags {
     /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+}
+
+/// Makes sure that training a model of that many parameters has a chance: weights, gradient sums and two moments in
+/// f32. Elsewhere a failed allocation ends the process without a word.
+///
+/// Nothing is kept, and no page is touched.
+pub(crate) fn reserve(parameters: usize) -> Result<()> {
+    let needed = parameters.saturating_mul(4);
+    if Vec::<f32>::new().try_reserve_exact(needed).is_err() {
+        let gib = needed as f64 * 4.0 / f64::from(1 << 30);
+        bail!("{parameters} parameters need {gib:.1} GiB of memory to train, more than this machine offers");
+    }
+    Ok(())
 }
 
 /// A chosen engine with its threads.

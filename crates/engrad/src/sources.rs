@@ -17,6 +17,9 @@ const STORIES: u64 = 20_000;
 /// Largest vocabulary trained on them; their language has few words.
 const STORIES_VOCABULARY: u32 = 4096;
 
+/// Longest description or configuration that is read, in bytes.
+const LONGEST_TEXT: u64 = 16 << 20;
+
 /// What a `--model` value names.
 #[derive(Debug)]
 pub(crate) enum ModelSource {
@@ -39,9 +42,9 @@ pub(crate) fn model_source(name: &str) -> Result<ModelSource> {
         };
     }
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    let read = || std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let read = || read_text(path);
     Ok(match extension {
-        _ if path.is_dir() => ModelSource::Weights(path.to_owned()),
+        _ if path.is_dir() => ModelSource::Weights(weights_in(path)),
         "toml" => ModelSource::Description(
             ModelConfig::from_toml(&read()?).with_context(|| path.display().to_string())?,
         ),
@@ -50,6 +53,27 @@ pub(crate) fn model_source(name: &str) -> Result<ModelSource> {
         ),
         _ => ModelSource::Weights(path.to_owned()),
     })
+}
+
+/// The folder of a run stands for the checkpoints in it.
+fn weights_in(folder: &Path) -> PathBuf {
+    let checkpoints = folder.join("checkpoints");
+    let is_run = checkpoints.is_dir() && !folder.join("config.json").exists();
+    if is_run { checkpoints } else { folder.to_owned() }
+}
+
+/// A whole small text file.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let cannot = || format!("cannot read {}", path.display());
+    // Asked before opening: opening a pipe would wait for its writer, and a device may never end.
+    let found = std::fs::metadata(path).with_context(cannot)?;
+    if !found.is_file() {
+        bail!("cannot read {}: not a regular file", path.display());
+    }
+    if found.len() > LONGEST_TEXT {
+        bail!("cannot read {}: longer than {LONGEST_TEXT} bytes", path.display());
+    }
+    std::fs::read_to_string(path).with_context(cannot)
 }
 
 /// A model with weights, and the token ids it was trained on.

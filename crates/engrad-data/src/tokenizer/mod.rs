@@ -27,7 +27,7 @@ use crate::{Error, Result};
 
 pub use digest::Digest;
 pub use stream::StreamDecoder;
-pub use train::{MIN_TRAINED_VOCABULARY, TrainBpe};
+pub use train::{MAX_TRAINED_VOCABULARY, MIN_TRAINED_VOCABULARY, TrainBpe};
 
 /// Largest tokenizer file that is read, in bytes. The largest published ones have about 35 MB.
 const FILE_LIMIT: u64 = 256 << 20;

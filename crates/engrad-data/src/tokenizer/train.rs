@@ -16,6 +16,9 @@ const MARKS: [&str; 3] = ["<unk>", "<s>", "</s>"];
 /// Smallest vocabulary that can be trained: three marks and every byte.
 pub const MIN_TRAINED_VOCABULARY: u32 = MARKS.len() as u32 + 256;
 
+/// Largest vocabulary that can be trained; the trainer reserves memory for all of it.
+pub const MAX_TRAINED_VOCABULARY: u32 = 1 << 20;
+
 /// Settings of [`Tokenizer::train_bpe`].
 #[derive(Clone, Debug)]
 pub struct TrainBpe {
@@ -42,7 +45,7 @@ impl Tokenizer {
     /// ids 0, 1 and 2.
     ///
     /// # Errors
-    /// [`Error::Options`] for a vocabulary below [`MIN_TRAINED_VOCABULARY`].
+    /// [`Error::Options`] for a vocabulary below [`MIN_TRAINED_VOCABULARY`] or above [`MAX_TRAINED_VOCABULARY`].
     pub fn train_bpe<S: AsRef<str> + Send>(
         texts: impl Iterator<Item = S> + Send,
         settings: &TrainBpe,
@@ -51,6 +54,12 @@ impl Tokenizer {
             let given = settings.vocabulary;
             return Err(Error::Options(format!(
                 "a vocabulary of {given} is too small: marks and bytes alone take {MIN_TRAINED_VOCABULARY}"
+            )));
+        }
+        if settings.vocabulary > MAX_TRAINED_VOCABULARY {
+            let given = settings.vocabulary;
+            return Err(Error::Options(format!(
+                "a vocabulary of {given} is too large: at most {MAX_TRAINED_VOCABULARY} pieces are trained"
             )));
         }
         let marks = MARKS.map(|mark| AddedToken::from(mark, true).normalized(false));

@@ -29,9 +29,7 @@ fn layout_is_the_published_one_byte_for_byte() {
     assert_eq!(bytes[..8], [2, 0, 0, 0, 2, 0, 0, 0]);
     assert_eq!(
         bytes[64..92],
-        [
-            0xef, 0xbe, 0xad, 0xde, 1, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-        ]
+        [0xef, 0xbe, 0xad, 0xde, 1, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     );
     assert_eq!(bytes[128..132], [1, 2, 3, 4]);
     assert_eq!(bytes[256], 5);
@@ -61,10 +59,7 @@ fn damage_is_found_where_it_is() {
     refused(&patched(68, &[0]), 68);
     refused(&patched(68, &[18]), 68);
     refused(&patched(72, &[3]), 72);
-    refused(
-        &patched(72, &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
-        72,
-    );
+    refused(&patched(72, &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), 72);
     refused(&patched(80, &[64]), 80);
     refused(&patched(80, &[0xff; 8]), 72);
     refused(&file()[..256], 200);
@@ -97,10 +92,7 @@ fn writer_refuses_what_cannot_be_read_back() {
 fn program() -> Program {
     let mut b = Builder::new("main");
     let x = b.input("x", TensorType::channels(DType::Fp16, 3, 8));
-    let w = b.constant(
-        "w",
-        Constant::floats(DType::Fp16, [1, 3, 1, 1], &[1.0, -0.0, f32::NAN]).unwrap(),
-    );
+    let w = b.constant("w", Constant::floats(DType::Fp16, [1, 3, 1, 1], &[1.0, -0.0, f32::NAN]).unwrap());
     let c = b.scalar("c", DType::Fp16, 2.0).unwrap();
     let y = b.mul("y", x, w).unwrap();
     let z = b.mul("z", y, c).unwrap();
@@ -116,14 +108,8 @@ fn externalize_and_inline_are_inverse() {
     assert!(text.contains(r#"BLOBFILE(path = string("@model_path/weights/w.bin"), offset = uint64(64))"#));
     assert!(text.contains("val = fp16(0x1p+1)"), "small constants stay");
     assert_eq!(parse(&text).as_ref(), Ok(&moved));
-    assert_eq!(
-        inline(&moved, |path| (path == PATH).then_some(&blob[..])),
-        Ok(program())
-    );
-    assert!(
-        externalize(&moved, PATH, 1).is_err(),
-        "the file would be overwritten"
-    );
+    assert_eq!(inline(&moved, |path| (path == PATH).then_some(&blob[..])), Ok(program()));
+    assert!(externalize(&moved, PATH, 1).is_err(), "the file would be overwritten");
 }
 
 #[test]
@@ -135,10 +121,7 @@ fn inline_checks_what_a_reference_promises() {
         let mut other = BlobWriter::new();
         other.add(dtype, &vec![0; bytes]).unwrap();
         let other = other.finish();
-        assert!(matches!(
-            inline(&moved, |_| Some(&other[..])),
-            Err(MilError::Blob { offset: 64, .. })
-        ));
+        assert!(matches!(inline(&moved, |_| Some(&other[..])), Err(MilError::Blob { offset: 64, .. })));
     }
 }
 
@@ -146,17 +129,8 @@ fn inline_checks_what_a_reference_promises() {
 fn one_blob_cannot_be_copied_without_limit() {
     let mut b = Builder::new("main");
     for _ in 0..17 {
-        let data = ConstantData::Blob {
-            path: PATH.to_owned(),
-            offset: 64,
-        };
-        b.constant(
-            "w",
-            Constant {
-                ty: TensorType::new(DType::Int8, [4]),
-                data,
-            },
-        );
+        let data = ConstantData::Blob { path: PATH.to_owned(), offset: 64 };
+        b.constant("w", Constant { ty: TensorType::new(DType::Int8, [4]), data });
     }
     let program = Program::new(b.function().clone());
     let mut blob = BlobWriter::new();

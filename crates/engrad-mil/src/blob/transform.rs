@@ -25,19 +25,14 @@ pub fn externalize(
         if matches!(&constant.data, ConstantData::Blob { path: used, .. } if used == path) {
             return Err(fault(0, format!("the program refers to {path} already")));
         }
-        let large = constant
-            .stored_elements()
-            .is_some_and(|n| n >= min_elements.max(1));
+        let large = constant.stored_elements().is_some_and(|n| n >= min_elements.max(1));
         let stays = attribute || !large || constant.ty.rank() == 0;
         let elements = if stays { None } else { to_bytes(&constant.data) };
         let Some(elements) = elements else {
             return Ok(constant.data.clone());
         };
         let offset = writer.add(constant.ty.dtype, &elements)?;
-        Ok(ConstantData::Blob {
-            path: path.to_owned(),
-            offset,
-        })
+        Ok(ConstantData::Blob { path: path.to_owned(), offset })
     })?;
     Ok((moved, writer.finish()))
 }
@@ -74,11 +69,7 @@ pub fn inline<'a>(program: &Program, file: impl Fn(&str) -> Option<&'a [u8]>) ->
         };
         let wanted = constant.ty.elements().checked_mul(constant.ty.dtype.size());
         if dtype != constant.ty.dtype || wanted != Some(bytes.len()) {
-            let reason = format!(
-                "{} bytes of {dtype} in `{path_text}` for {}",
-                bytes.len(),
-                constant.ty
-            );
+            let reason = format!("{} bytes of {dtype} in `{path_text}` for {}", bytes.len(), constant.ty);
             return Err(fault(*offset, reason));
         }
         from_bytes(constant, bytes)
@@ -96,10 +87,7 @@ fn map_constants(
         let operation = |op: &Operation| {
             let attribute = op.results.iter().any(|r| attributes.contains(r));
             let constant = match &op.constant {
-                Some(c) => Some(Constant {
-                    ty: c.ty.clone(),
-                    data: data(c, attribute)?,
-                }),
+                Some(c) => Some(Constant { ty: c.ty.clone(), data: data(c, attribute)? }),
                 None => None,
             };
             Ok(Operation {
@@ -121,20 +109,13 @@ fn map_constants(
     Ok(Program {
         version: program.version,
         build_info: program.build_info.clone(),
-        functions: program
-            .functions
-            .iter()
-            .map(&mut function)
-            .collect::<Result<_, MilError>>()?,
+        functions: program.functions.iter().map(&mut function).collect::<Result<_, MilError>>()?,
     })
 }
 
 /// Values passed for an argument that must be a constant.
 fn attributes(function: &Function) -> HashSet<ValueId> {
-    let arguments = function
-        .ops
-        .iter()
-        .flat_map(|op| op.arguments.iter().map(|argument| (op.op, argument)));
+    let arguments = function.ops.iter().flat_map(|op| op.arguments.iter().map(|argument| (op.op, argument)));
     arguments
         .filter(|(op, (name, _))| {
             let kind = op.info().argument(name).map(|spec| spec.kind);

@@ -25,12 +25,7 @@ pub fn differentiate(forward: &Function, request: &Request<'_>) -> Result<Derive
         let Some(rule) = op.op.info().derivative else {
             return Err(pass.fault(format!("`{}` has no derivative rule", op.op.name())));
         };
-        rule(&mut Vjp {
-            pass: &mut pass,
-            op,
-            result,
-            cotangent,
-        })?;
+        rule(&mut Vjp { pass: &mut pass, op, result, cotangent })?;
     }
     pass.finish(request)
 }
@@ -38,11 +33,7 @@ pub fn differentiate(forward: &Function, request: &Request<'_>) -> Result<Derive
 /// A share of a value's cotangent.
 enum Contribution {
     Whole(ValueId),
-    Slice {
-        axis: usize,
-        begin: usize,
-        value: ValueId,
-    },
+    Slice { axis: usize, begin: usize, value: ValueId },
 }
 
 pub(crate) struct Reverse<'a> {
@@ -75,13 +66,9 @@ impl<'a> Reverse<'a> {
             weight[id.index()] = Some(id);
         }
         for op in &forward.ops {
-            let views_weight = is_reshape(op.op)
-                .then(|| op.value("x"))
-                .flatten()
-                .and_then(|x| weight[x.index()]);
-            let any_active = op
-                .operands()
-                .any(|v| active[v.index()] || weight[v.index()].is_some());
+            let views_weight =
+                is_reshape(op.op).then(|| op.value("x")).flatten().and_then(|x| weight[x.index()]);
+            let any_active = op.operands().any(|v| active[v.index()] || weight[v.index()].is_some());
             for result in &op.results {
                 weight[result.index()] = views_weight;
                 active[result.index()] = any_active && views_weight.is_none();
@@ -291,29 +278,31 @@ impl<'a> Reverse<'a> {
 
     /// Makes a backward value an output, in the engine's `[1, features, 1, positions]` layout.
     fn expose(&mut self, id: ValueId) -> Result<Source, MilError> {
-        let known = self
-            .exposed
-            .iter()
-            .find(|(value, _)| *value == id)
-            .map(|(_, output)| *output);
-        let output = match known {
-            Some(output) => output,
-            None => {
-                let ty = self.backward.ty(id).clone();
-                let width = ty.shape.last().copied().unwrap_or(1);
-                let name = format!("{}_out", self.backward.function().value(id).name);
-                let shape = [1, ty.elements() / width, 1, width];
-                let mut output = self.backward.reshape(&name, id, &shape)?;
-                if self.backward.function().constant(output).is_some() {
-                    output = self.backward.identity(&name, output)?;
+        let function = self.backward.function();
+        let ty = function.ty(id);
+        let width = ty.shape.last().copied().unwrap_or(1);
+        let shape = [1, ty.elements() / width, 1, width];
+        // Often the value is a reshaped view of one that already has that layout.
+        let chain = row_preserving_chain(function, id);
+        let found = chain.into_iter().find(|&v| function.ty(v).shape == shape);
+        let known = self.exposed.iter().find(|(value, _)| *value == id).map(|(_, output)| *output);
+        let output = match (found, known) {
+            // A function cannot return a constant.
+            (Some(output), _) if function.constant(output).is_none() => output,
+            (_, Some(output)) => output,
+            _ => {
+                let name = format!("{}_out", function.value(id).name);
+                let output = self.backward.reshape(&name, id, &shape)?;
+                match self.backward.function().constant(output) {
+                    Some(_) => self.backward.identity(&name, output)?,
+                    None => output,
                 }
-                self.exposed.push((id, output));
-                output
             }
         };
-        Ok(Source::BackwardOutput(
-            self.backward.function().value(output).name.clone(),
-        ))
+        if !self.exposed.iter().any(|(_, known)| *known == output) {
+            self.exposed.push((id, output));
+        }
+        Ok(Source::BackwardOutput(self.backward.function().value(output).name.clone()))
     }
 
     fn finish(mut self, request: &Request<'_>) -> Result<Derived, MilError> {
@@ -331,35 +320,21 @@ impl<'a> Reverse<'a> {
                 forward.outputs.push(tap);
             }
         }
-        Ok(Derived {
-            forward,
-            backward,
-            weight_gradients: self.gradients,
-        })
+        Ok(Derived { forward, backward, weight_gradients: self.gradients })
     }
 
     /// Gives a value its reserved output name; one that must keep its own (a port, or an output already) is copied.
     fn output_named(&mut self, name: &str, id: ValueId, outputs: &[ValueId]) -> Result<ValueId, MilError> {
-        let is_input = matches!(
-            self.backward.function().value(id).definition,
-            Definition::Input(_)
-        );
+        let is_input = matches!(self.backward.function().value(id).definition, Definition::Input(_));
         let is_output = outputs.contains(&id) || self.exposed.iter().any(|(_, output)| *output == id);
-        let own = if is_input || is_output {
-            self.backward.identity(name, id)?
-        } else {
-            id
-        };
+        let own = if is_input || is_output { self.backward.identity(name, id)? } else { id };
         self.backward.rename_reserved(own, name);
         Ok(own)
     }
 }
 
 fn fault(forward: &Function, reason: String) -> MilError {
-    MilError::Differentiate {
-        function: forward.name.clone(),
-        reason,
-    }
+    MilError::Differentiate { function: forward.name.clone(), reason }
 }
 
 fn input_named(forward: &Function, name: &str) -> Result<ValueId, MilError> {
@@ -375,13 +350,8 @@ fn reserve_ports(forward: &Function, request: &Request<'_>, taps: &[ValueId]) ->
     let name_of = |id: &ValueId| forward.value(*id).name.as_str();
     let primals: BTreeSet<&str> = forward.inputs.iter().chain(taps).map(name_of).collect();
     let outputs = forward.outputs.iter().map(name_of);
-    let cotangents: BTreeSet<String> = request
-        .activations
-        .iter()
-        .copied()
-        .chain(outputs)
-        .map(cotangent_name)
-        .collect();
+    let cotangents: BTreeSet<String> =
+        request.activations.iter().copied().chain(outputs).map(cotangent_name).collect();
     if let Some(name) = cotangents.iter().find(|name| primals.contains(name.as_str())) {
         let reason = format!("`{name}` would be both a forward value and a cotangent; rename the value");
         return Err(fault(forward, reason));
@@ -406,10 +376,8 @@ fn is_reshape(op: Op) -> bool {
 fn row_preserving_chain(function: &Function, id: ValueId) -> Vec<ValueId> {
     let mut chain = vec![id];
     let mut current = id;
-    while let Some(x) = function
-        .defining_op(current)
-        .filter(|op| is_reshape(op.op))
-        .and_then(|op| op.value("x"))
+    while let Some(x) =
+        function.defining_op(current).filter(|op| is_reshape(op.op)).and_then(|op| op.value("x"))
     {
         if function.ty(x).shape.last() != function.ty(id).shape.last() {
             break;
@@ -442,23 +410,17 @@ impl Vjp<'_, '_> {
 
     /// A broken rule, as this pass's error.
     pub(crate) fn fault(&self, reason: impl Into<String>) -> MilError {
-        self.pass
-            .fault(format!("`{}`: {}", self.op.op.name(), reason.into()))
+        self.pass.fault(format!("`{}`: {}", self.op.op.name(), reason.into()))
     }
 
     /// The forward value passed for an argument.
     pub(crate) fn argument(&self, name: &str) -> Result<ValueId, MilError> {
-        self.op
-            .value(name)
-            .ok_or_else(|| self.fault(format!("argument `{name}` is missing")))
+        self.op.value(name).ok_or_else(|| self.fault(format!("argument `{name}` is missing")))
     }
 
     /// The values of a tuple argument.
     pub(crate) fn tuple(&self, name: &str) -> Vec<ValueId> {
-        self.op
-            .argument(name)
-            .map(|a| a.values().to_vec())
-            .unwrap_or_default()
+        self.op.argument(name).map(|a| a.values().to_vec()).unwrap_or_default()
     }
 
     /// Type of a forward value.
@@ -535,11 +497,7 @@ impl Vjp<'_, '_> {
 
     /// Adds to the cotangent of a block of a forward value along one axis.
     pub(crate) fn give_slice(&mut self, id: ValueId, axis: usize, begin: usize, share: ValueId) {
-        self.pass.cotangents[id.index()].push(Contribution::Slice {
-            axis,
-            begin,
-            value: share,
-        });
+        self.pass.cotangents[id.index()].push(Contribution::Slice { axis, begin, value: share });
     }
 
     /// Fills `share`, a block of a forward value's cotangent along one axis, with zeros to `extent` along it.

@@ -227,11 +227,7 @@ pub(crate) fn matmul(v: &mut Vjp<'_, '_>) -> Rule {
         if ty || leading != 1 {
             return Err(v.fault("a weight's other operand must be one features × positions matrix"));
         }
-        let contraction = if tx {
-            Contraction::InputByOutput
-        } else {
-            Contraction::OutputByInput
-        };
+        let contraction = if tx { Contraction::InputByOutput } else { Contraction::OutputByInput };
         v.weight_gradient(x, y, contraction)?;
     } else if v.wants(x)? {
         let other = v.primal(y)?;
@@ -332,10 +328,7 @@ fn unary<'p, 'f>(
 }
 
 fn epsilon(v: &Vjp<'_, '_>) -> Result<f32, MilError> {
-    v.operands()
-        .float("epsilon")
-        .map(|e| e as f32)
-        .map_err(|e| v.fault(e))
+    v.operands().float("epsilon").map(|e| e as f32).map_err(|e| v.fault(e))
 }
 
 /// `value · factor`, on the way to the cotangent of `toward`.

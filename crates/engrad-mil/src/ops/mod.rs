@@ -185,10 +185,7 @@ impl OpInfo {
 /// The broken rule, in words.
 pub fn infer(op: Op, operands: &Operands<'_>) -> Result<TensorType, String> {
     operands.check_kinds()?;
-    let rule = op
-        .info()
-        .shape
-        .ok_or_else(|| "its type is its value's".to_owned())?;
+    let rule = op.info().shape.ok_or_else(|| "its type is its value's".to_owned())?;
     let ty = rule(operands)?;
     if !ty.is_bounded() {
         return Err(format!("result {ty} is empty, too large or of too high a rank"));

@@ -11,11 +11,7 @@ pub struct Operands<'a> {
 impl<'a> Operands<'a> {
     /// Arguments of an operation of `function`.
     pub fn new(function: &'a Function, op: Op, arguments: &'a [(&'static str, Argument)]) -> Self {
-        Self {
-            function,
-            op,
-            arguments,
-        }
+        Self { function, op, arguments }
     }
 
     /// Checks that exactly the op table's arguments are there, each of its kind.
@@ -32,10 +28,7 @@ impl<'a> Operands<'a> {
         for spec in specs {
             let passed = self.arguments.iter().filter(|(n, _)| *n == spec.name).count();
             if passed != 1 {
-                return Err(format!(
-                    "argument `{}` is given {passed} times, not once",
-                    spec.name
-                ));
+                return Err(format!("argument `{}` is given {passed} times, not once", spec.name));
             }
             match spec.kind {
                 ArgumentKind::Tensor => drop(self.tensor(spec.name)?),
@@ -95,9 +88,7 @@ impl<'a> Operands<'a> {
 
     fn constant(&self, name: &str) -> Result<&'a Constant, String> {
         let id = self.id(name)?;
-        self.function
-            .constant(id)
-            .ok_or_else(|| format!("argument `{name}` must be a constant"))
+        self.function.constant(id).ok_or_else(|| format!("argument `{name}` must be a constant"))
     }
 
     /// A constant list of integers.
@@ -108,10 +99,7 @@ impl<'a> Operands<'a> {
         let constant = self.constant(name)?;
         match &constant.data {
             ConstantData::Int32(values) if constant.ty.rank() == 1 => Ok(values),
-            _ => Err(format!(
-                "argument `{name}` must be a list of int32, not {}",
-                constant.ty
-            )),
+            _ => Err(format!("argument `{name}` must be a list of int32, not {}", constant.ty)),
         }
     }
 
@@ -147,10 +135,7 @@ impl<'a> Operands<'a> {
         let constant = self.constant(name)?;
         match constant.to_f64().as_deref() {
             Some([value]) if constant.ty.dtype.is_float() => Ok(*value),
-            _ => Err(format!(
-                "argument `{name}` must be a floating-point scalar, not {}",
-                constant.ty
-            )),
+            _ => Err(format!("argument `{name}` must be a floating-point scalar, not {}", constant.ty)),
         }
     }
 
@@ -179,11 +164,8 @@ impl<'a> Operands<'a> {
     /// # Errors
     /// If one is out of range or repeated.
     pub fn axes(&self, name: &str, rank: usize) -> Result<Vec<usize>, String> {
-        let mut axes = self
-            .ints(name)?
-            .iter()
-            .map(|&a| resolve_axis(a, rank))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut axes =
+            self.ints(name)?.iter().map(|&a| resolve_axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
         axes.sort_unstable();
         if axes.windows(2).any(|w| w[0] == w[1]) {
             return Err(format!("argument `{name}` repeats an axis"));
@@ -193,11 +175,7 @@ impl<'a> Operands<'a> {
 }
 
 fn resolve_axis(axis: i32, rank: usize) -> Result<usize, String> {
-    let resolved = if axis < 0 {
-        i64::from(axis) + rank as i64
-    } else {
-        i64::from(axis)
-    };
+    let resolved = if axis < 0 { i64::from(axis) + rank as i64 } else { i64::from(axis) };
     usize::try_from(resolved)
         .ok()
         .filter(|&a| a < rank)

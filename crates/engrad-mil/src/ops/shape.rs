@@ -6,20 +6,14 @@ use crate::{DType, TensorType};
 type Rule = Result<TensorType, String>;
 
 fn require_float(ty: &TensorType) -> Result<(), String> {
-    ty.dtype
-        .is_float()
-        .then_some(())
-        .ok_or_else(|| format!("needs fp16 or fp32, not {ty}"))
+    ty.dtype.is_float().then_some(()).ok_or_else(|| format!("needs fp16 or fp32, not {ty}"))
 }
 
 /// Shapes aligned at the last dimension; an extent of one stretches.
 fn broadcast_shapes(x: &[usize], y: &[usize]) -> Result<Vec<usize>, String> {
     let rank = x.len().max(y.len());
-    let extent = |shape: &[usize], i: usize| {
-        (i + shape.len())
-            .checked_sub(rank)
-            .map_or(1, |position| shape[position])
-    };
+    let extent =
+        |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |position| shape[position]);
     (0..rank)
         .map(|i| match (extent(x, i), extent(y, i)) {
             (a, b) if a == b => Ok(a),
@@ -73,15 +67,11 @@ pub(super) fn reduce(operands: &Operands<'_>) -> Rule {
     require_float(x)?;
     let axes = operands.axes("axes", x.rank())?;
     let keep = operands.bool("keep_dims")?;
-    let shape = x
-        .shape
-        .iter()
-        .enumerate()
-        .filter_map(|(i, &extent)| match axes.binary_search(&i) {
-            Err(_) => Some(extent),
-            Ok(_) if keep => Some(1),
-            Ok(_) => None,
-        });
+    let shape = x.shape.iter().enumerate().filter_map(|(i, &extent)| match axes.binary_search(&i) {
+        Err(_) => Some(extent),
+        Ok(_) if keep => Some(1),
+        Ok(_) => None,
+    });
     Ok(TensorType::new(x.dtype, shape.collect::<Vec<_>>()))
 }
 
@@ -96,11 +86,7 @@ pub(super) fn matmul(operands: &Operands<'_>) -> Rule {
     }
     let matrix = |ty: &TensorType, transposed: bool| {
         let [rows, columns] = [ty.shape[ty.rank() - 2], ty.shape[ty.rank() - 1]];
-        if transposed {
-            (columns, rows)
-        } else {
-            (rows, columns)
-        }
+        if transposed { (columns, rows) } else { (rows, columns) }
     };
     let (rows, inner) = matrix(x, operands.bool("transpose_x")?);
     let (inner_y, columns) = matrix(y, operands.bool("transpose_y")?);
@@ -115,23 +101,15 @@ pub(super) fn matmul(operands: &Operands<'_>) -> Rule {
 pub(super) fn reshape(operands: &Operands<'_>) -> Rule {
     let x = operands.tensor("x")?;
     let wanted = operands.ints("shape")?;
-    let known = wanted
-        .iter()
-        .filter(|&&d| d != -1)
-        .try_fold(1usize, |product, &d| {
-            usize::try_from(d)
-                .ok()
-                .filter(|&d| d > 0)
-                .and_then(|d| product.checked_mul(d))
-        });
+    let known = wanted.iter().filter(|&&d| d != -1).try_fold(1usize, |product, &d| {
+        usize::try_from(d).ok().filter(|&d| d > 0).and_then(|d| product.checked_mul(d))
+    });
     let known = known.ok_or_else(|| format!("shape {wanted:?} has an extent that is not positive or −1"))?;
     let open = wanted.iter().filter(|&&d| d == -1).count();
     if open > 1 || (open == 0 && known != x.elements()) || !x.elements().is_multiple_of(known) {
         return Err(format!("{:?} cannot become {wanted:?}", x.shape));
     }
-    let shape = wanted
-        .iter()
-        .map(|&d| if d == -1 { x.elements() / known } else { d as usize });
+    let shape = wanted.iter().map(|&d| if d == -1 { x.elements() / known } else { d as usize });
     Ok(TensorType::new(x.dtype, shape.collect::<Vec<_>>()))
 }
 
@@ -153,12 +131,7 @@ pub(super) fn squeeze(operands: &Operands<'_>) -> Rule {
     if let Some(axis) = axes.iter().find(|&&a| x.shape[a] != 1) {
         return Err(format!("axis {axis} of {:?} is not of extent one", x.shape));
     }
-    let shape = x
-        .shape
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| axes.binary_search(i).is_err())
-        .map(|(_, &d)| d);
+    let shape = x.shape.iter().enumerate().filter(|(i, _)| axes.binary_search(i).is_err()).map(|(_, &d)| d);
     Ok(TensorType::new(x.dtype, shape.collect::<Vec<_>>()))
 }
 
@@ -170,9 +143,7 @@ pub(super) fn transpose(operands: &Operands<'_>) -> Rule {
         return Err(format!("perm {perm:?} does not order {} dimensions", x.rank()));
     }
     let rank = x.rank() as i32;
-    let shape = perm
-        .iter()
-        .map(|&p| x.shape[(if p < 0 { p + rank } else { p }) as usize]);
+    let shape = perm.iter().map(|&p| x.shape[(if p < 0 { p + rank } else { p }) as usize]);
     Ok(TensorType::new(x.dtype, shape.collect::<Vec<_>>()))
 }
 
@@ -205,12 +176,7 @@ pub(super) fn concat(operands: &Operands<'_>) -> Rule {
         let ty = operands.type_of(value);
         let fits = ty.dtype == first.dtype
             && ty.rank() == first.rank()
-            && ty
-                .shape
-                .iter()
-                .zip(&first.shape)
-                .enumerate()
-                .all(|(i, (a, b))| i == axis || a == b);
+            && ty.shape.iter().zip(&first.shape).enumerate().all(|(i, (a, b))| i == axis || a == b);
         if !fits {
             return Err(format!("{ty} cannot join {first} along axis {axis}"));
         }

@@ -18,15 +18,8 @@ pub(super) struct Lexer<'a> {
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Result<Self, MilError> {
         if text.len() > MAX_TEXT {
-            let reason = format!(
-                "program text of {} bytes; at most {MAX_TEXT} are read",
-                text.len()
-            );
-            return Err(MilError::Syntax {
-                line: 1,
-                column: 1,
-                reason,
-            });
+            let reason = format!("program text of {} bytes; at most {MAX_TEXT} are read", text.len());
+            return Err(MilError::Syntax { line: 1, column: 1, reason });
         }
         Ok(Self { text, at: 0 })
     }
@@ -71,10 +64,7 @@ impl<'a> Lexer<'a> {
             return Ok(());
         }
         let at = self.position();
-        Err(self.error(
-            at,
-            format!("expected `{}` {place}, found {}", char::from(byte), self.found()),
-        ))
+        Err(self.error(at, format!("expected `{}` {place}, found {}", char::from(byte), self.found())))
     }
 
     /// Reads an identifier; `what` names it in the error.
@@ -105,10 +95,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     pub(super) fn number(&mut self) -> (usize, &'a str) {
         let at = self.position();
-        (
-            at,
-            self.run(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-')),
-        )
+        (at, self.run(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-')))
     }
 
     /// Reads a quoted text with the escapes the printer writes.
@@ -157,10 +144,8 @@ impl<'a> Lexer<'a> {
     /// What stands right here, for messages; call after [`Lexer::position`].
     pub(super) fn found(&self) -> String {
         let rest = &self.text[self.at..];
-        let word = rest.len()
-            - rest
-                .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_')
-                .len();
+        let word =
+            rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
         match (word, rest.chars().next()) {
             (_, None) => "the end of the text".to_owned(),
             (0, Some(character)) => format!("`{}`", character.escape_debug()),
@@ -172,11 +157,8 @@ impl<'a> Lexer<'a> {
     pub(super) fn error(&self, at: usize, reason: String) -> MilError {
         let before = self.text.get(..at).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-        let mut reason: String = reason
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(MAX_REASON + 1)
-            .collect();
+        let mut reason: String =
+            reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REASON + 1).collect();
         if reason.chars().count() > MAX_REASON {
             reason.pop();
             reason.push('…');

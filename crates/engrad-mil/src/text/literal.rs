@@ -58,11 +58,7 @@ fn extent(lexer: &mut Lexer<'_>) -> Result<usize, MilError> {
 pub(super) fn literal(lexer: &mut Lexer<'_>) -> Result<Constant, MilError> {
     let ty = ty(lexer)?;
     lexer.expect(b'(', "before the value")?;
-    let data = if lexer.peek() == Some(b'B') {
-        blob(lexer)?
-    } else {
-        values(lexer, &ty)?
-    };
+    let data = if lexer.peek() == Some(b'B') { blob(lexer)? } else { values(lexer, &ty)? };
     lexer.expect(b')', "after the value")?;
     Ok(Constant { ty, data })
 }
@@ -129,9 +125,9 @@ fn values(lexer: &mut Lexer<'_>, ty: &TensorType) -> Result<ConstantData, MilErr
         DType::Fp16 => ConstantData::Fp16(nested(lexer, ty, |lexer| {
             float(lexer, number::HALF).map(|bits| f16::from_bits(bits as u16))
         })?),
-        DType::Fp32 => ConstantData::Fp32(nested(lexer, ty, |lexer| {
-            float(lexer, number::SINGLE).map(f32::from_bits)
-        })?),
+        DType::Fp32 => {
+            ConstantData::Fp32(nested(lexer, ty, |lexer| float(lexer, number::SINGLE).map(f32::from_bits))?)
+        }
         DType::String => ConstantData::String(nested(lexer, ty, Lexer::string)?),
     })
 }
@@ -161,10 +157,7 @@ fn list<'a, T>(
     for position in 0..extent {
         if position > 0 && !lexer.eat(b',') {
             let at = lexer.position();
-            let reason = format!(
-                "expected `,`, found {}: {position} of {extent} elements",
-                lexer.found()
-            );
+            let reason = format!("expected `,`, found {}: {position} of {extent} elements", lexer.found());
             return Err(lexer.error(at, reason));
         }
         if inner.is_empty() {
@@ -177,10 +170,7 @@ fn list<'a, T>(
         return Ok(());
     }
     let at = lexer.position();
-    Err(lexer.error(
-        at,
-        format!("expected `]` after {extent} elements, found {}", lexer.found()),
-    ))
+    Err(lexer.error(at, format!("expected `]` after {extent} elements, found {}", lexer.found())))
 }
 
 fn truth(lexer: &mut Lexer<'_>) -> Result<bool, MilError> {
@@ -201,11 +191,7 @@ fn whole<T: std::str::FromStr>(lexer: &mut Lexer<'_>) -> Result<T, MilError> {
 
 /// Decimal digits with an optional minus, in range.
 fn integer<T: std::str::FromStr>(text: &str) -> Option<T> {
-    if text.starts_with('+') {
-        None
-    } else {
-        text.parse().ok()
-    }
+    if text.starts_with('+') { None } else { text.parse().ok() }
 }
 
 #[inline]

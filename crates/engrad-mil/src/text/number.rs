@@ -11,14 +11,8 @@ pub(super) struct Format {
     exponent_bits: u32,
 }
 
-pub(super) const HALF: Format = Format {
-    fraction_bits: 10,
-    exponent_bits: 5,
-};
-pub(super) const SINGLE: Format = Format {
-    fraction_bits: 23,
-    exponent_bits: 8,
-};
+pub(super) const HALF: Format = Format { fraction_bits: 10, exponent_bits: 5 };
+pub(super) const SINGLE: Format = Format { fraction_bits: 23, exponent_bits: 8 };
 
 impl Format {
     const fn width(self) -> u32 {
@@ -111,9 +105,7 @@ pub(super) fn read(format: Format, text: &[u8]) -> Result<u32, &'static str> {
             Hexadecimal::Number(number) => number.round(format).ok_or(TOO_LARGE)?,
             Hexadecimal::Bits(_) if sign != 0 => return Err("a bit pattern takes no sign"),
             Hexadecimal::Bits(bits) => {
-                let fits = u32::try_from(bits)
-                    .ok()
-                    .filter(|b| b >> (format.width() - 1) <= 1);
+                let fits = u32::try_from(bits).ok().filter(|b| b >> (format.width() - 1) <= 1);
                 return fits.ok_or("the bit pattern is wider than the type");
             }
         },
@@ -171,11 +163,7 @@ enum Hexadecimal {
 
 /// What follows `0x`: digits with a binary exponent, or a plain bit pattern.
 fn hexadecimal(text: &[u8]) -> Result<Hexadecimal, &'static str> {
-    let mut number = Number {
-        mantissa: 0,
-        exponent: 0,
-        inexact: false,
-    };
+    let mut number = Number { mantissa: 0, exponent: 0, inexact: false };
     let mut digits = 0usize;
     let mut point = false;
     let mut rest = text;
@@ -209,10 +197,7 @@ fn hexadecimal(text: &[u8]) -> Result<Hexadecimal, &'static str> {
         [b'p' | b'P', power @ ..] => {
             let power = std::str::from_utf8(power).map_err(|_| NOT_A_NUMBER)?;
             // Powers beyond a thousand million are beyond every format, whatever the digits.
-            let power = power
-                .parse::<i64>()
-                .map_err(|_| NOT_A_NUMBER)?
-                .clamp(-(1 << 40), 1 << 40);
+            let power = power.parse::<i64>().map_err(|_| NOT_A_NUMBER)?.clamp(-(1 << 40), 1 << 40);
             number.exponent += power;
             Ok(Hexadecimal::Number(number))
         }
@@ -237,13 +222,9 @@ fn decimal(format: Format, text: &[u8]) -> Result<u32, &'static str> {
     let bits = value.to_bits();
     let (field, fraction) = ((bits >> 52) as i64, bits & ((1 << 52) - 1));
     let hidden = u64::from(field != 0) << 52;
-    Number {
-        mantissa: hidden | fraction,
-        exponent: field.max(1) - 1075,
-        inexact: false,
-    }
-    .round(format)
-    .ok_or(TOO_LARGE)
+    Number { mantissa: hidden | fraction, exponent: field.max(1) - 1075, inexact: false }
+        .round(format)
+        .ok_or(TOO_LARGE)
 }
 
 #[cfg(test)]
@@ -269,17 +250,8 @@ mod tests {
     #[test]
     fn singles_come_back_from_their_text() {
         let spread = (0..20_000u32).map(|i| i.wrapping_mul(0x9E37_79B9));
-        let edges = [
-            0,
-            1,
-            0x7f_ffff,
-            0x80_0000,
-            0x7f7f_ffff,
-            0x7f80_0000,
-            0x7f80_0001,
-            0x7fc0_0000,
-            0xffc0_0000,
-        ];
+        let edges =
+            [0, 1, 0x7f_ffff, 0x80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7f80_0001, 0x7fc0_0000, 0xffc0_0000];
         for bits in spread.chain(edges) {
             let text = text(SINGLE, bits);
             assert_eq!(read(SINGLE, text.as_bytes()), Ok(bits), "{text}");
@@ -321,13 +293,7 @@ mod tests {
         ] {
             assert_eq!(read(HALF, text.as_bytes()), Ok(bits), "{text}");
         }
-        for text in [
-            "65520",
-            "0x1p+16",
-            "0x1.ffep+15",
-            "1e999",
-            "0x1p+99999999999999999",
-        ] {
+        for text in ["65520", "0x1p+16", "0x1.ffep+15", "1e999", "0x1p+99999999999999999"] {
             assert!(read(HALF, text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -18,9 +18,7 @@ use crate::{
 /// [`MilError::Syntax`] at the first fault: of grammar, an operation, argument or attribute the op table lacks, a name
 /// undefined or defined twice, a type rule, or a declared type that differs from the operation's.
 pub fn parse(text: &str) -> Result<Program, MilError> {
-    let mut parser = Parser {
-        lexer: Lexer::new(text)?,
-    };
+    let mut parser = Parser { lexer: Lexer::new(text)? };
     parser.program()
 }
 
@@ -38,33 +36,16 @@ struct Scope<'a> {
 
 impl Scope<'_> {
     fn define(&mut self, op: Operation, name: &str, ty: TensorType) -> ValueId {
-        let definition = Definition::Result {
-            op: self.function.ops.len(),
-            result: 0,
-        };
-        let id = self.function.push_value(
-            Value {
-                name: name.to_owned(),
-                ty,
-                definition,
-            },
-            definition,
-        );
-        self.function.ops.push(Operation {
-            results: vec![id],
-            ..op
-        });
+        let definition = Definition::Result { op: self.function.ops.len(), result: 0 };
+        let id = self.function.push_value(Value { name: name.to_owned(), ty, definition }, definition);
+        self.function.ops.push(Operation { results: vec![id], ..op });
         id
     }
 
     fn constant(&mut self, name: &str, constant: Constant) -> ValueId {
         let ty = constant.ty.clone();
-        let op = Operation {
-            op: Op::Const,
-            arguments: Vec::new(),
-            constant: Some(constant),
-            results: Vec::new(),
-        };
+        let op =
+            Operation { op: Op::Const, arguments: Vec::new(), constant: Some(constant), results: Vec::new() };
         self.define(op, name, ty)
     }
 
@@ -99,29 +80,18 @@ impl<'a> Parser<'a> {
             let reason = format!("expected the end of the text, found {}", self.lexer.found());
             return Err(self.lexer.error(at, reason));
         }
-        Ok(Program {
-            version,
-            build_info,
-            functions,
-        })
+        Ok(Program { version, build_info, functions })
     }
 
     fn version(&mut self) -> Result<(u32, u32), MilError> {
         let (at, text) = self.lexer.number();
         let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
         let number = |digits: &str| {
-            digits
-                .bytes()
-                .all(|b| b.is_ascii_digit())
-                .then(|| digits.parse::<u32>().ok())
-                .flatten()
+            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten()
         };
         match (number(major), number(minor)) {
             (Some(major), Some(minor)) => Ok((major, minor)),
-            _ => Err(self.lexer.error(
-                at,
-                format!("expected a version such as 1.3, found `{}`", clip(text)),
-            )),
+            _ => Err(self.lexer.error(at, format!("expected a version such as 1.3, found `{}`", clip(text)))),
         }
     }
 
@@ -197,11 +167,7 @@ impl<'a> Parser<'a> {
             ops: Vec::new(),
             outputs: Vec::new(),
         };
-        let mut scope = Scope {
-            function,
-            names: HashMap::new(),
-            hoisted: Vec::new(),
-        };
+        let mut scope = Scope { function, names: HashMap::new(), hoisted: Vec::new() };
         self.inputs(&mut scope)?;
         self.lexer.expect(b'{', "to begin the function")?;
         while !self.lexer.eat(b'}') {
@@ -222,14 +188,7 @@ impl<'a> Parser<'a> {
             let ty = literal::ty(&mut self.lexer)?;
             let name = self.new_name(scope)?;
             let definition = Definition::Input(position);
-            let id = scope.function.push_value(
-                Value {
-                    name: name.to_owned(),
-                    ty,
-                    definition,
-                },
-                definition,
-            );
+            let id = scope.function.push_value(Value { name: name.to_owned(), ty, definition }, definition);
             scope.names.insert(name, id);
             scope.function.inputs.push(id);
         }
@@ -268,10 +227,7 @@ impl<'a> Parser<'a> {
 
     fn resolve(&self, scope: &Scope<'a>, at: usize, name: &str) -> Result<ValueId, MilError> {
         let id = scope.names.get(name).copied();
-        id.ok_or_else(|| {
-            self.lexer
-                .error(at, format!("`{}` is not defined before here", clip(name)))
-        })
+        id.ok_or_else(|| self.lexer.error(at, format!("`{}` is not defined before here", clip(name))))
     }
 
     /// `type name = op(arguments)[attributes];`
@@ -283,9 +239,7 @@ impl<'a> Parser<'a> {
         let op_at = self.lexer.position();
         let op = self.lexer.word("an operation")?;
         let Some(op) = Op::from_name(op) else {
-            return Err(self
-                .lexer
-                .error(op_at, format!("unknown operation `{}`", clip(op))));
+            return Err(self.lexer.error(op_at, format!("unknown operation `{}`", clip(op))));
         };
         let arguments = self.arguments(scope, op, name)?;
         let constant = self.op_attributes(op)?;
@@ -294,36 +248,20 @@ impl<'a> Parser<'a> {
         let ty = match (&constant, op) {
             (Some(constant), _) => constant.ty.clone(),
             (None, Op::Const) => {
-                return Err(self
-                    .lexer
-                    .error(op_at, "const needs the attribute `val`".to_owned()));
+                return Err(self.lexer.error(op_at, "const needs the attribute `val`".to_owned()));
             }
             (None, _) => {
                 let operands = Operands::new(&scope.function, op, &arguments);
                 infer(op, &operands).map_err(|reason| {
-                    self.lexer
-                        .error(op_at, format!("`{}` = {}: {reason}", clip(name), op.name()))
+                    self.lexer.error(op_at, format!("`{}` = {}: {reason}", clip(name), op.name()))
                 })?
             }
         };
         if ty != declared {
-            let reason = format!(
-                "`{}` is declared {declared}, but {} gives {ty}",
-                clip(name),
-                op.name()
-            );
+            let reason = format!("`{}` is declared {declared}, but {} gives {ty}", clip(name), op.name());
             return Err(self.lexer.error(declared_at, reason));
         }
-        let id = scope.define(
-            Operation {
-                op,
-                arguments,
-                constant,
-                results: Vec::new(),
-            },
-            name,
-            ty,
-        );
+        let id = scope.define(Operation { op, arguments, constant, results: Vec::new() }, name, ty);
         scope.names.insert(name, id);
         Ok(())
     }
@@ -345,14 +283,10 @@ impl<'a> Parser<'a> {
             let at = self.lexer.position();
             let key = self.lexer.word("an argument")?;
             let Some(spec) = op.info().argument(key) else {
-                return Err(self
-                    .lexer
-                    .error(at, format!("{} has no argument `{}`", op.name(), clip(key))));
+                return Err(self.lexer.error(at, format!("{} has no argument `{}`", op.name(), clip(key))));
             };
             if arguments.iter().any(|(n, _)| *n == spec.name) {
-                return Err(self
-                    .lexer
-                    .error(at, format!("argument `{}` is given twice", spec.name)));
+                return Err(self.lexer.error(at, format!("argument `{}` is given twice", spec.name)));
             }
             self.lexer.expect(b'=', "after the argument's name")?;
             let hoisted = format!("{result}_{}", spec.name);

@@ -8,10 +8,7 @@ impl Program {
     ///
     /// Defined for invalid programs too, where it shows what is there, so that a refused program can be looked at.
     pub fn to_text(&self) -> String {
-        let mut printer = Printer {
-            out: String::new(),
-            short_scalars: self.version >= (1, 3),
-        };
+        let mut printer = Printer { out: String::new(), short_scalars: self.version >= (1, 3) };
         printer.program(self);
         printer.out
     }
@@ -40,10 +37,7 @@ impl Printer {
     }
 
     fn program(&mut self, program: &Program) {
-        self.display(format_args!(
-            "program({}.{})\n",
-            program.version.0, program.version.1
-        ));
+        self.display(format_args!("program({}.{})\n", program.version.0, program.version.1));
         if !program.build_info.is_empty() {
             self.text("[buildInfo = dict<");
             self.scalar_type(DType::String);
@@ -183,9 +177,7 @@ impl Printer {
                 });
             }
             ConstantData::Fp32(values) => {
-                self.list(shape, values, |p, v| {
-                    number::write(&mut p.out, number::SINGLE, v.to_bits())
-                });
+                self.list(shape, values, |p, v| number::write(&mut p.out, number::SINGLE, v.to_bits()));
             }
             ConstantData::String(values) => self.list(shape, values, |p, v| p.quoted(v)),
             ConstantData::Blob { path, offset } => {

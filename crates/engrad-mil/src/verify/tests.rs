@@ -5,10 +5,7 @@ use crate::{Argument, Builder, ValueId};
 fn program() -> Program {
     let mut b = Builder::new("main");
     let x = b.input("x", TensorType::channels(DType::Fp16, 4, 8));
-    let w = b.constant(
-        "w",
-        Constant::floats(DType::Fp16, [1, 4, 1, 1], &[1.0; 4]).unwrap(),
-    );
+    let w = b.constant("w", Constant::floats(DType::Fp16, [1, 4, 1, 1], &[1.0; 4]).unwrap());
     let y = b.mul("y", x, w).unwrap();
     let s = b.softmax("s", y, -1).unwrap();
     Program::new(b.finish(&[s]).unwrap())
@@ -22,11 +19,8 @@ fn codes(broken: impl FnOnce(&mut Function)) -> Vec<&'static str> {
 }
 
 fn program_codes(program: &Program) -> Vec<&'static str> {
-    let mut codes: Vec<_> = verify(program)
-        .map_or_else(|v| v.0, |()| Vec::new())
-        .iter()
-        .map(|v| v.code)
-        .collect();
+    let mut codes: Vec<_> =
+        verify(program).map_or_else(|v| v.0, |()| Vec::new()).iter().map(|v| v.code).collect();
     codes.dedup();
     // A refused program can still be looked at.
     program.to_text();
@@ -83,10 +77,7 @@ fn e0005_two_values_of_one_name() {
 
 #[test]
 fn e0006_numbering_is_no_invariant_of_the_type() {
-    assert_eq!(
-        codes(|f| f.values[2].definition = Definition::Input(7)),
-        ["E0006"]
-    );
+    assert_eq!(codes(|f| f.values[2].definition = Definition::Input(7)), ["E0006"]);
     assert_eq!(codes(|f| f.values.truncate(2)), ["E0006", "E0007"]);
     assert_eq!(codes(|f| f.inputs.push(ValueId(900))), ["E0006"]);
     assert_eq!(codes(|f| f.ops.swap(0, 1)), ["E0006", "E0007"]);
@@ -100,10 +91,7 @@ fn e0007_use_before_definition() {
         op(f, "y").arguments[0].1 = Argument::Value(s);
     };
     assert_eq!(codes(late), ["E0007"]);
-    assert_eq!(
-        codes(|f| op(f, "y").arguments[0].1 = Argument::Tuple(vec![ValueId(77)])),
-        ["E0007"]
-    );
+    assert_eq!(codes(|f| op(f, "y").arguments[0].1 = Argument::Tuple(vec![ValueId(77)])), ["E0007"]);
     assert_eq!(codes(|f| f.outputs.push(ValueId(77))), ["E0007"]);
 }
 
@@ -123,20 +111,13 @@ fn e0008_arguments() {
 fn e0009_e0010_types() {
     let axis_out_of_range = |f: &mut Function| op(f, "s_axis").constant = Some(Constant::int(9));
     assert_eq!(codes(axis_out_of_range), ["E0009"]);
-    assert_eq!(
-        codes(|f| set_type(f, "s", TensorType::channels(DType::Fp32, 4, 8))),
-        ["E0010"]
-    );
+    assert_eq!(codes(|f| set_type(f, "s", TensorType::channels(DType::Fp32, 4, 8))), ["E0010"]);
 }
 
 #[test]
 fn e0011_types_out_of_bounds() {
     let huge = TensorType::new(DType::Fp16, [usize::MAX, 2]);
-    for ty in [
-        TensorType::new(DType::Fp16, [1; 6]),
-        TensorType::new(DType::Fp16, [0]),
-        huge,
-    ] {
+    for ty in [TensorType::new(DType::Fp16, [1; 6]), TensorType::new(DType::Fp16, [0]), huge] {
         assert!(codes(|f| set_type(f, "x", ty)).contains(&"E0011"));
     }
 }
@@ -151,10 +132,7 @@ fn e0012_to_e0014_payloads() {
     assert_eq!(codes(retyped), ["E0013"]);
     let data = |data: ConstantData| {
         codes(|f| {
-            op(f, "w").constant = Some(Constant {
-                ty: TensorType::new(DType::Fp16, [1, 4, 1, 1]),
-                data,
-            })
+            op(f, "w").constant = Some(Constant { ty: TensorType::new(DType::Fp16, [1, 4, 1, 1]), data })
         })
     };
     assert_eq!(data(ConstantData::Fp16(Vec::new())), ["E0014"]);
@@ -164,15 +142,9 @@ fn e0012_to_e0014_payloads() {
 #[test]
 fn e0015_blob_references() {
     let blob = |path: &str, offset| {
-        let data = ConstantData::Blob {
-            path: path.to_owned(),
-            offset,
-        };
+        let data = ConstantData::Blob { path: path.to_owned(), offset };
         codes(|f| {
-            op(f, "w").constant = Some(Constant {
-                ty: TensorType::new(DType::Fp16, [1, 4, 1, 1]),
-                data,
-            })
+            op(f, "w").constant = Some(Constant { ty: TensorType::new(DType::Fp16, [1, 4, 1, 1]), data })
         })
     };
     assert_eq!(blob("@model_path/weights/w.bin", 64), [""; 0]);

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::display::print_line;
-use crate::environment::{Environment, ExecutionFlags};
+use crate::environment::{Environment, ExecutionFlags, reserve};
 use crate::sources::{ModelSource, model_source};
 
 #[derive(Debug, Args)]
@@ -58,8 +58,7 @@ fn train(arguments: &TrainArguments) -> Result<()> {
     };
     let environment = Environment::new(&arguments.execution)?;
     let sequence = arguments.sequence.unwrap_or(config.sequence);
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let window: Vec<u32> = (0..=sequence).map(|_| rng.random_range(0..config.vocab as u32)).collect();
+    reserve(config.parameter_count())?;
     let model = environment.pool().install(|| initialize(&config, 1));
 
     let compiling = Instant::now();
@@ -73,6 +72,9 @@ fn train(arguments: &TrainArguments) -> Result<()> {
     };
     let mut network = Network::new(execution.engine, environment.pool(), &config, options)?;
     let compile_ms = milliseconds(compiling);
+    // After the network, which refuses sequences out of range.
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let window: Vec<u32> = (0..=sequence).map(|_| rng.random_range(0..config.vocab as u32)).collect();
     network.load(&model)?;
     let mut passes = Vec::new();
     for _ in 0..arguments.runs + 2 {

@@ -3,14 +3,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use engrad_store::{Model, NamedTensor, write_safetensors};
+use engrad_train::stages::MAX_SEQUENCE;
 use serde_json::json;
 
 use crate::display::print_line;
 use crate::environment::{Environment, ExecutionFlags};
 use crate::sources;
 
-/// Longest token file; logits of more would not fit in memory anyway.
-const MAX_TOKENS: usize = 1 << 16;
+/// Longest token file: the longest input and one target more.
+const MAX_TOKENS: usize = MAX_SEQUENCE + 1;
 
 #[derive(Debug, Args)]
 pub(crate) struct LogitsArguments {

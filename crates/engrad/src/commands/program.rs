@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use engrad_mil::blob::externalize;
-use engrad_train::stages::{Stage, StageKind, StageOptions};
+use engrad_train::stages::{MAX_SEQUENCE, Stage, StageKind, StageOptions};
 
 use crate::display::print_piece;
 use crate::environment::{LayoutChoice, NumericsChoice};
@@ -50,8 +50,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     numerics: NumericsChoice,
     /// Positions [default: the model's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    sequence: Option<u32>,
+    #[arg(long, value_name = "N")]
+    sequence: Option<usize>,
     /// Write each program with its weight file to DIR/PASS/ instead of printing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -67,8 +67,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         StageChoice::FeedForward => StageKind::FeedForward,
         StageChoice::Classifier => StageKind::Classifier,
     };
+    let sequence = arguments.sequence.unwrap_or(config.sequence);
+    if !(1..=MAX_SEQUENCE).contains(&sequence) {
+        bail!("a sequence of {sequence} positions is not in 1…{MAX_SEQUENCE}");
+    }
     let options = StageOptions {
-        sequence: arguments.sequence.map_or(config.sequence, |n| n as usize),
+        sequence,
         dtype: arguments.numerics.dtype(),
         layout: arguments.layout.layout(),
         tile: engrad_train::stages::tile_rows(config.vocab),

@@ -5,14 +5,14 @@ use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use engrad_model::ResidualScale;
+use engrad_model::{ModelConfig, ResidualScale};
 use engrad_store::Checkpoint;
 use engrad_train::initialize;
 use engrad_train::trainer::{LossScaleSetting, RunPlan, SamplePlan, Trainer, run as run_training};
 
 use crate::config::RunConfig;
 use crate::display;
-use crate::environment::{Environment, ExecutionFlags};
+use crate::environment::{self, Environment, ExecutionFlags};
 use crate::sources::{self, ModelSource};
 
 /// Where default runs and generated data go.
@@ -143,16 +143,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let out = run_folder(&arguments, file.as_ref())?;
     let checkpoints = out.join("checkpoints");
     let mut checkpoint = if arguments.resume { Some(newest(&checkpoints)?) } else { None };
-    let base = match (file, &mut checkpoint) {
-        (Some(file), _) => file,
-        (None, Some(checkpoint)) => RunConfig::parse(&checkpoint.config_toml()?)
-            .with_context(|| format!("configuration in {}", checkpoint.path().display()))?,
-        (None, None) => RunConfig::default(),
-    };
+    let saved = checkpoint.as_mut().map(saved_config).transpose()?;
+    let base = file.or_else(|| saved.clone()).unwrap_or_default();
     let mut config = arguments.apply(base);
     config.train.validate()?;
+    let done = checkpoint.as_ref().map_or(0, Checkpoint::step);
+    if done >= config.train.steps {
+        bail!("the run already has {done} of {} steps; ask for more with --steps", config.train.steps);
+    }
 
-    let environment = Environment::new(&ExecutionFlags {
+    let engine = Environment::new(&ExecutionFlags {
         numerics: Some(config.numerics),
         layout: Some(config.layout),
         threads: config.threads,
@@ -166,6 +166,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         }
         (None, Err(error)) => return Err(error),
     };
+    if let Some(saved) = &saved {
+        check_resumable(&config, saved, &model_config)?;
+    }
+    environment::reserve(model_config.parameter_count())?;
     let data = match &config.data {
         Some(path) => path.clone(),
         None => sources::stories(Path::new(DATA), model_config.vocab)?,
@@ -179,8 +183,29 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         (None, Some(path)) => Some(engrad_data::Tokenizer::load(path)?),
         (None, None) => sources::find_tokenizer(Path::new(&config.model), model_config.vocab),
     };
+    if let Some(tokenizer) = &tokenizer {
+        dataset.check_tokenizer(tokenizer)?;
+    }
     let config_toml = config.to_toml()?;
 
+    let execution = engine.execution();
+    let mut trainer = match checkpoint {
+        Some(mut checkpoint) => {
+            Trainer::resume(execution, config.train.clone(), &mut checkpoint, Arc::clone(&dataset))?
+        }
+        None => {
+            let mut model = match weights {
+                Some(model) => model,
+                None => engine.pool().install(|| initialize(&model_config, config.train.seed)),
+            };
+            if config.deepnet_residual {
+                model.config.residual_scale = ResidualScale::Deepnet;
+            }
+            Trainer::new(execution, config.train.clone(), model, Arc::clone(&dataset))?
+        }
+    };
+
+    // Nothing of the run is touched before everything above was found right.
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     write(&out.join("config.toml"), &config_toml)?;
     if let Some(tokenizer) = &tokenizer {
@@ -189,40 +214,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     }
     display::print_line(&format!("run {}  data {}", out.display(), data.display()));
 
-    let execution = environment.execution();
-    let mut trainer = match checkpoint {
-        Some(mut checkpoint) => {
-            Trainer::resume(execution, config.train.clone(), &mut checkpoint, Arc::clone(&dataset))?
-        }
-        None => {
-            let mut model = match weights {
-                Some(model) => model,
-                None => environment.pool().install(|| initialize(&model_config, config.train.seed)),
-            };
-            if config.deepnet_residual {
-                model.config.residual_scale = ResidualScale::Deepnet;
-            }
-            Trainer::new(execution, config.train.clone(), model, Arc::clone(&dataset))?
-        }
-    };
-    if trainer.steps_done() >= config.train.steps {
-        bail!(
-            "the run already has {} of {} steps; ask for more with --steps",
-            trainer.steps_done(),
-            config.train.steps
-        );
-    }
-
     let stop = stop_on_interrupt()?;
     let (events, receiver) = channel();
     let listener = display::consume(receiver, &out.join("events.jsonl"))?;
-    let engine = environment.describe();
+    let name = engine.describe();
     let plan = RunPlan {
         checkpoints: Some(&checkpoints),
         config_toml: &config_toml,
         sample: tokenizer.as_ref().map(|tokenizer| SamplePlan { tokenizer }),
         stop_at: arguments.stop_at,
-        engine: &engine,
+        engine: &name,
     };
     let result = run_training(&mut trainer, &plan, &events, &stop);
     drop(events);
@@ -230,6 +231,37 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let summary = result?;
     if summary.stopped {
         display::print_line(&format!("continue with: engrad train --resume --out {}", out.display()));
+    }
+    Ok(())
+}
+
+fn saved_config(checkpoint: &mut Checkpoint) -> Result<RunConfig> {
+    let text = checkpoint.config_toml()?;
+    RunConfig::parse(&text).with_context(|| format!("configuration in {}", checkpoint.path().display()))
+}
+
+/// Refuses what a checkpoint has settled already, rather than going on without it.
+fn check_resumable(config: &RunConfig, saved: &RunConfig, model: &ModelConfig) -> Result<()> {
+    let settled = |what: &str, saved: String, now: String| {
+        bail!("cannot resume with another {what}: the run has {saved}, not {now}")
+    };
+    if config.model != saved.model {
+        let same = match sources::model_source(&config.model) {
+            Ok(ModelSource::Description(given)) => {
+                ModelConfig { residual_scale: model.residual_scale, ..given } == *model
+            }
+            _ => false,
+        };
+        if !same {
+            return settled("model", format!("`{}`", saved.model), format!("`{}`", config.model));
+        }
+    }
+    if config.train.seed != saved.train.seed {
+        return settled("seed", saved.train.seed.to_string(), config.train.seed.to_string());
+    }
+    if config.deepnet_residual != saved.deepnet_residual {
+        let (before, now) = (saved.deepnet_residual, config.deepnet_residual);
+        return settled("deepnet_residual", before.to_string(), now.to_string());
     }
     Ok(())
 }
