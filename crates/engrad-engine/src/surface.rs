@@ -11,6 +11,10 @@ use memmap2::MmapMut;
 
 use crate::{EngineError, Port};
 
+/// Surfaces from this size on ask for large pages.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE: usize = 2 << 20;
+
 /// A block of page-aligned, zero-initialised memory; clones share it.
 #[derive(Debug, Clone)]
 pub struct Surface {
@@ -26,6 +30,12 @@ impl Surface {
     pub fn new(bytes: usize) -> Result<Self, EngineError> {
         let memory = MmapMut::map_anon(bytes.max(1))
             .map_err(|e| EngineError::Memory { bytes, reason: e.to_string() })?;
+        #[cfg(target_os = "linux")]
+        if bytes >= HUGE_PAGE {
+            // Weights are read end to end in every evaluation; large pages spare address look-ups. Only a hint, so
+            // a system that refuses it is no error.
+            let _ = memory.advise(memmap2::Advice::HugePage);
+        }
         Ok(Self { memory: Arc::new(RwLock::new(memory)), bytes })
     }
 

@@ -141,11 +141,16 @@ pub(crate) fn tokenizer(given: Option<&Path>, model: &str, vocab: usize) -> Resu
 
 /// A tokenizer beside a model file, in a model folder, or above it as in a run's folder.
 pub(crate) fn find_tokenizer(model: &Path, vocab: usize) -> Option<Tokenizer> {
+    if !model.exists() {
+        return None;
+    }
     let start = if model.is_dir() { model } else { model.parent()? };
     let above = start.ancestors().take(3);
     for folder in above {
-        let mut candidates: Vec<PathBuf> = std::fs::read_dir(folder)
-            .ok()?
+        // The parent of a bare file name is the empty path.
+        let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let Ok(entries) = std::fs::read_dir(listed) else { continue };
+        let mut candidates: Vec<PathBuf> = entries
             .filter_map(|entry| entry.ok().map(|e| e.path()))
             .filter(|path| {
                 let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -91,6 +91,7 @@ fn train(arguments: &TrainArguments) -> Result<()> {
     drop(network);
 
     let mut steps = Vec::new();
+    let mut split = Value::Null;
     let mut losses = Vec::new();
     if arguments.steps > 0 {
         let settings = TrainSettings {
@@ -107,6 +108,10 @@ fn train(arguments: &TrainArguments) -> Result<()> {
             let report = trainer.step()?;
             steps.push(report.elapsed.as_secs_f64() * 1e3);
             losses.push(report.loss);
+            let ms = |d: Duration| d.as_secs_f64() * 1e3;
+            split = json!({
+                "engine": ms(report.engine), "host": ms(report.host), "waiting": ms(report.waiting),
+            });
         }
     }
     let result = json!({
@@ -118,6 +123,7 @@ fn train(arguments: &TrainArguments) -> Result<()> {
         "forward_backward_ms": passes,
         "gflops": flops / passes["median"].as_f64().unwrap_or(f64::INFINITY) / 1e6,
         "step_ms": if steps.is_empty() { Value::Null } else { spread(&steps) },
+        "last_step_split_ms": split,
         "losses": losses,
         "forward_backward_peak_resident_bytes": pass_rss,
         "peak_resident_bytes": peak_resident_bytes(),

@@ -20,8 +20,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
     /// Most tokens of text, prompt included
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    steps: usize,
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    steps: u32,
     /// Divides the logits; 0 always takes the most likely token
     #[arg(long, value_name = "X", default_value_t = 0.8)]
     temperature: f32,
@@ -35,8 +35,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Longest context; older tokens are forgotten [default: the model's sequence length]
-    #[arg(long, value_name = "N")]
-    context: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
+    context: Option<u32>,
     #[command(flatten)]
     execution: ExecutionFlags,
 }
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let options = GenerateOptions {
         dtype: execution.dtype,
         layout: execution.layout,
-        context: arguments.context.unwrap_or(model.config.sequence),
+        context: arguments.context.map_or(model.config.sequence, |n| n as usize),
     };
     let mut generator = Generator::new(execution.engine, execution.pool, &model, vocabulary, options);
     let mut text = tokenizer.stream();

@@ -293,13 +293,17 @@ fn run_folder(arguments: &Arguments, file: Option<&RunConfig>) -> Result<PathBuf
 
 fn newest(checkpoints: &Path) -> Result<Checkpoint> {
     let latest = engrad_store::latest(checkpoints)?;
+    let Some(checkpoint) = latest.checkpoint else {
+        let what = format!("nothing to resume: {} holds no whole checkpoint", checkpoints.display());
+        return match latest.rejected.into_iter().next() {
+            Some(rejected) => Err(anyhow::Error::new(rejected.error).context(what)),
+            None => bail!(what),
+        };
+    };
     for rejected in &latest.rejected {
         eprintln!("warning: checkpoint {} is left out: {}", rejected.path.display(), rejected.error);
     }
-    match latest.checkpoint {
-        Some(checkpoint) => Ok(checkpoint),
-        None => bail!("nothing to resume: {} holds no whole checkpoint", checkpoints.display()),
-    }
+    Ok(checkpoint)
 }
 
 /// The first interrupt asks the loop to save and stop; the second ends the process at once.
