@@ -129,3 +129,15 @@ impl Environment {
         format!("{} engine, {}, {threads} threads", self.engine.name(), self.numerics.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::reserve;
+
+    #[test]
+    fn a_model_beyond_any_memory_is_refused_before_it_is_made() {
+        let message = reserve(1 << 60).unwrap_err().to_string();
+        assert!(message.contains("GiB of memory to train"), "{message}");
+        reserve(1 << 10).unwrap();
+    }
+}

@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let ends = [tokenizer.bos(), tokenizer.eos()];
     // The first token is the mark of the beginning, not text.
-    let count = arguments.steps.saturating_add(1).saturating_sub(tokens.len());
+    let count = (arguments.steps as usize + 1).saturating_sub(tokens.len());
     let mut failure = None;
     generator.generate(&tokens, count, &mut sampler, |token| {
         if ends.contains(&Some(token)) || token >= tokenizer.vocab_size() {
