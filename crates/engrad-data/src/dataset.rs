@@ -80,16 +80,8 @@ impl Dataset {
             Dataset {
                 boundary,
                 vocabulary: stated.unwrap_or(0),
-                train: vec![Run {
-                    source: 0,
-                    start: 0,
-                    len: kept,
-                }],
-                validation: vec![Run {
-                    source: 0,
-                    start: kept,
-                    len: held_out,
-                }],
+                train: vec![Run { source: 0, start: 0, len: kept }],
+                validation: vec![Run { source: 0, start: kept, len: held_out }],
                 sources: vec![Source::File(shard)],
                 ..Dataset::empty(path)
             }
@@ -128,21 +120,10 @@ impl Dataset {
         for (split, ids) in [("(training ids)", &train), ("(validation ids)", &validation)] {
             if let Some(index) = ids.iter().position(|id| *id >= vocabulary) {
                 let (path, position) = (PathBuf::from(split), index as u64);
-                return Err(Error::TokenOutOfRange {
-                    path,
-                    position,
-                    id: ids[index],
-                    vocabulary,
-                });
+                return Err(Error::TokenOutOfRange { path, position, id: ids[index], vocabulary });
             }
         }
-        let run = |source, ids: &Vec<u32>| {
-            vec![Run {
-                source,
-                start: 0,
-                len: ids.len() as u64,
-            }]
-        };
+        let run = |source, ids: &Vec<u32>| vec![Run { source, start: 0, len: ids.len() as u64 }];
         Ok(Dataset {
             vocabulary,
             train: run(0, &train),
@@ -180,11 +161,7 @@ impl Dataset {
             let run = dataset.add_file(&path.join(&entry.file))?;
             dataset.validation.push(run);
         }
-        for (source, entry) in dataset
-            .sources
-            .iter()
-            .zip(manifest.train.iter().chain(&manifest.validation))
-        {
+        for (source, entry) in dataset.sources.iter().zip(manifest.train.iter().chain(&manifest.validation)) {
             let Source::File(shard) = source else { continue };
             let fits = shard.header().is_some_and(|header| {
                 header.count == entry.tokens
@@ -192,10 +169,8 @@ impl Dataset {
                     && header.tokenizer == manifest.tokenizer
             });
             if !fits {
-                let problem = format!(
-                    "{} is not the shard its {MANIFEST} describes: prepare it again",
-                    entry.file
-                );
+                let problem =
+                    format!("{} is not the shard its {MANIFEST} describes: prepare it again", entry.file);
                 return Err(Error::dataset(path, problem));
             }
         }
@@ -222,22 +197,14 @@ impl Dataset {
         let mut dataset = Dataset::empty(path);
         for (index, file) in files.iter().enumerate() {
             let run = dataset.add_file(file)?;
-            if index == 0 {
-                dataset.validation.push(run)
-            } else {
-                dataset.train.push(run)
-            }
+            if index == 0 { dataset.validation.push(run) } else { dataset.train.push(run) }
         }
         Ok(dataset)
     }
 
     fn add_file(&mut self, file: &Path) -> Result<Run> {
         let source = Source::File(Shard::open(file)?);
-        let run = Run {
-            source: self.sources.len(),
-            start: 0,
-            len: source.len(),
-        };
+        let run = Run { source: self.sources.len(), start: 0, len: source.len() };
         self.sources.push(source);
         Ok(run)
     }
@@ -272,9 +239,7 @@ impl Dataset {
                 Source::File(shard) => shard.header(),
                 Source::Memory(_) => None,
             });
-            files
-                .map(|header| header.tokenizer)
-                .find(|digest| *digest != Digest::NONE)
+            files.map(|header| header.tokenizer).find(|digest| *digest != Digest::NONE)
         });
         match stored {
             Some(stored) if stored != tokenizer.digest() => Err(Error::TokenizerMismatch {
@@ -298,10 +263,7 @@ impl Dataset {
 
     /// Windows of `sequence` inputs that the validation split gives when read from its start; 0 when it has none.
     pub fn validation_windows(&self, sequence: usize) -> u64 {
-        self.validation
-            .iter()
-            .map(|run| windows_in(run.len, sequence, 0))
-            .sum()
+        self.validation.iter().map(|run| windows_in(run.len, sequence, 0)).sum()
     }
 
     /// At most `limit` windows of the validation split, always the same ones, spread evenly over it.
@@ -318,13 +280,7 @@ impl Dataset {
         if available == 0 {
             return Err(self.too_short("validation", &self.validation, sequence));
         }
-        Ok(Validation {
-            dataset: self,
-            sequence,
-            available,
-            count: available.min(limit as u64),
-            next: 0,
-        })
+        Ok(Validation { dataset: self, sequence, available, count: available.min(limit as u64), next: 0 })
     }
 
     /// The ids that occur in either split, sorted: the vocabulary a compacted model needs. Reads all tokens once.
@@ -345,12 +301,7 @@ impl Dataset {
 
     pub(crate) fn too_short(&self, split: &'static str, runs: &[Run], sequence: usize) -> Error {
         let longest = runs.iter().map(|run| run.len).max().unwrap_or(0);
-        Error::TooShort {
-            path: self.path.clone(),
-            split,
-            longest,
-            needed: sequence as u64 + 1,
-        }
+        Error::TooShort { path: self.path.clone(), split, longest, needed: sequence as u64 + 1 }
     }
 
     /// Copies the window that begins `offset` tokens into `run`.
@@ -399,10 +350,7 @@ pub fn read_manifest(directory: &Path) -> Result<Manifest> {
     for entry in manifest.train.iter().chain(&manifest.validation) {
         let mut parts = Path::new(&entry.file).components();
         if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-            return Err(Error::dataset(
-                &path,
-                format!("{:?} is not a plain file name", entry.file),
-            ));
+            return Err(Error::dataset(&path, format!("{:?} is not a plain file name", entry.file)));
         }
     }
     Ok(manifest)
@@ -477,9 +425,7 @@ impl Seen {
     pub(crate) fn sorted(self) -> Vec<u32> {
         let words = self.bits.iter().zip(0u32..);
         let dense = words.flat_map(|(word, index)| {
-            (0..64)
-                .filter(move |bit| word >> bit & 1 == 1)
-                .map(move |bit| index * 64 + bit)
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index * 64 + bit)
         });
         dense.chain(self.beyond.iter().copied()).collect()
     }

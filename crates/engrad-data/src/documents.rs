@@ -95,9 +95,7 @@ impl Documents {
     /// The next line with its end, or a part of a very long one; empty at the end of the file.
     fn next_line(&mut self) -> Result<String> {
         let mut bytes = Vec::new();
-        let read = (&mut self.reader)
-            .take(LINE_LIMIT as u64 - 3)
-            .read_until(b'\n', &mut bytes);
+        let read = (&mut self.reader).take(LINE_LIMIT as u64 - 3).read_until(b'\n', &mut bytes);
         read.map_err(Error::io("read", &self.path))?;
         // A part of a long line may end within a character, which has at most three more bytes.
         for _ in 0..3 {
@@ -105,10 +103,7 @@ impl Documents {
             if !incomplete {
                 break;
             }
-            (&mut self.reader)
-                .take(1)
-                .read_to_end(&mut bytes)
-                .map_err(Error::io("read", &self.path))?;
+            (&mut self.reader).take(1).read_to_end(&mut bytes).map_err(Error::io("read", &self.path))?;
         }
         let start = self.offset;
         self.offset += bytes.len() as u64;
@@ -146,10 +141,7 @@ fn contains_marker(path: &Path) -> std::io::Result<bool> {
             return Ok(false);
         }
         let filled = kept + read;
-        if block[..filled]
-            .windows(marker.len())
-            .any(|window| window == marker)
-        {
+        if block[..filled].windows(marker.len()).any(|window| window == marker) {
             return Ok(true);
         }
         kept = filled.min(marker.len() - 1);
@@ -210,11 +202,6 @@ mod tests {
     fn bytes_that_are_not_utf8_are_named() {
         let error = documents(b"fine\nba\xffd").unwrap_err().to_string();
         assert!(error.ends_with("not UTF-8 text at byte 7"), "{error}");
-        assert!(
-            documents(b"cut \xc3")
-                .unwrap_err()
-                .to_string()
-                .ends_with("at byte 4")
-        );
+        assert!(documents(b"cut \xc3").unwrap_err().to_string().ends_with("at byte 4"));
     }
 }

@@ -143,24 +143,14 @@ impl Error {
     }
 
     pub(crate) fn tokenizer(path: impl Into<PathBuf>, problem: impl Into<String>) -> Error {
-        Error::Tokenizer {
-            path: path.into(),
-            problem: problem.into(),
-        }
+        Error::Tokenizer { path: path.into(), problem: problem.into() }
     }
 
     pub(crate) fn dataset(path: impl Into<PathBuf>, problem: impl Into<String>) -> Error {
-        Error::Dataset {
-            path: path.into(),
-            problem: problem.into(),
-        }
+        Error::Dataset { path: path.into(), problem: problem.into() }
     }
 
     pub(crate) fn malformed(path: impl Into<PathBuf>, offset: u64, problem: impl Into<String>) -> Error {
-        Error::Malformed {
-            path: path.into(),
-            offset,
-            problem: problem.into(),
-        }
+        Error::Malformed { path: path.into(), offset, problem: problem.into() }
     }
 }

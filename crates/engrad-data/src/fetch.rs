@@ -83,9 +83,7 @@ fn fetch(
         Some(directory) => Cache::new(directory.clone()),
         None if std::env::var_os("HF_HOME").is_some() || std::env::home_dir().is_some() => Cache::from_env(),
         None => {
-            return Err(failure(
-                "no home directory for the download cache: set HF_HOME".into(),
-            ));
+            return Err(failure("no home directory for the download cache: set HF_HOME".into()));
         }
     };
     let repository = Repo::new(REPOSITORY.into(), RepoType::Dataset);
@@ -95,9 +93,7 @@ fn fetch(
     };
     // Large files are stored under their SHA-256, and the name in the cache is a link to that.
     let stored = fs::canonicalize(&path).map_err(Error::io("read", &path))?;
-    let published = stored
-        .file_name()
-        .and_then(|name| Digest::from_hex(name.to_str()?));
+    let published = stored.file_name().and_then(|name| Digest::from_hex(name.to_str()?));
     let wanted = [published.filter(|_| arrived), expected];
     if wanted.iter().any(Option::is_some) {
         let found = sha256(&stored)?;
@@ -119,21 +115,14 @@ fn download(
     file: &str,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<PathBuf> {
-    let mut builder = ApiBuilder::from_cache(cache)
-        .with_progress(false)
-        .with_retries(RETRIES);
-    let endpoint = settings
-        .endpoint
-        .clone()
-        .or_else(|| std::env::var("HF_ENDPOINT").ok());
+    let mut builder = ApiBuilder::from_cache(cache).with_progress(false).with_retries(RETRIES);
+    let endpoint = settings.endpoint.clone().or_else(|| std::env::var("HF_ENDPOINT").ok());
     let mut address = "the Hugging Face hub".to_owned();
     if let Some(endpoint) = endpoint {
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let scheme = endpoint.starts_with("http://") || endpoint.starts_with("https://");
         if !scheme || endpoint.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(failure(format!(
-                "the hub's address {endpoint:?} is not an http or https address"
-            )));
+            return Err(failure(format!("the hub's address {endpoint:?} is not an http or https address")));
         }
         address.clone_from(&endpoint);
         builder = builder.with_endpoint(endpoint);
@@ -145,15 +134,9 @@ fn download(
         ))
     };
     let api = builder.build().map_err(explain)?;
-    let state = Progress {
-        file: file.to_owned(),
-        total: 0,
-        bytes: 0,
-    };
+    let state = Progress { file: file.to_owned(), total: 0, bytes: 0 };
     let report = Report { state, progress };
-    api.repo(repository)
-        .download_with_progress(file, report)
-        .map_err(explain)
+    api.repo(repository).download_with_progress(file, report).map_err(explain)
 }
 
 fn failure(problem: String) -> Error {
@@ -202,11 +185,7 @@ mod tests {
     #[test]
     fn unreachable_hub_is_one_line_that_says_what_to_do() {
         // A port that was free a moment ago and has no listener now.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let cache = tempfile::TempDir::new().unwrap();
         let settings = Fetch {
             endpoint: Some(format!("http://127.0.0.1:{port}/")),
@@ -215,15 +194,10 @@ mod tests {
         };
         let error = tinystories(&settings, &mut |_| ()).unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!(
-                "could not reach http://127.0.0.1:{port} for TinyStories"
-            )),
+            error.starts_with(&format!("could not reach http://127.0.0.1:{port} for TinyStories")),
             "{error}"
         );
-        assert!(
-            error.ends_with("prepare your own text with `engrad data prepare`"),
-            "{error}"
-        );
+        assert!(error.ends_with("prepare your own text with `engrad data prepare`"), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
 
@@ -235,9 +209,6 @@ mod tests {
             cache: Some(cache.path().to_owned()),
             ..Fetch::default()
         };
-        assert!(matches!(
-            tinystories(&settings, &mut |_| ()),
-            Err(Error::Fetch { .. })
-        ));
+        assert!(matches!(tinystories(&settings, &mut |_| ()), Err(Error::Fetch { .. })));
     }
 }

@@ -14,23 +14,13 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
         return Err(Error::malformed(path, 0, "is a directory, not a file"));
     }
     if metadata.len() > limit {
-        return Err(Error::malformed(
-            path,
-            limit,
-            format!("larger than the {limit} bytes that are read"),
-        ));
+        return Err(Error::malformed(path, limit, format!("larger than the {limit} bytes that are read")));
     }
     let mut bytes = Vec::new();
     // A device or pipe states no length, so the limit is held here too.
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > limit {
-        return Err(Error::malformed(
-            path,
-            limit,
-            format!("larger than the {limit} bytes that are read"),
-        ));
+        return Err(Error::malformed(path, limit, format!("larger than the {limit} bytes that are read")));
     }
     Ok(bytes)
 }

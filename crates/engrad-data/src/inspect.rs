@@ -73,13 +73,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
     let mut paths = Vec::new();
     if path.join(MANIFEST).exists() {
         let manifest = read_manifest(path)?;
-        paths.extend(
-            manifest
-                .train
-                .iter()
-                .chain(&manifest.validation)
-                .map(|entry| path.join(&entry.file)),
-        );
+        paths.extend(manifest.train.iter().chain(&manifest.validation).map(|entry| path.join(&entry.file)));
     } else {
         for entry in std::fs::read_dir(path).map_err(Error::io("list", path))? {
             let file = entry.map_err(Error::io("list", path))?.path();
@@ -109,10 +103,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         vocabulary: files.iter().filter_map(|file| file.vocabulary).max(),
         tokens: sum(|file| file.tokens),
         documents: sum(|file| file.documents),
-        checksum_ok: files
-            .iter()
-            .filter_map(|file| file.checksum_ok)
-            .reduce(|a, b| a && b),
+        checksum_ok: files.iter().filter_map(|file| file.checksum_ok).reduce(|a, b| a && b),
         out_of_range: files.iter().find_map(|file| file.out_of_range),
         distinct: seen.sorted().len() as u64,
         largest: files.iter().filter_map(|file| file.largest).max(),
@@ -151,9 +142,7 @@ fn inspect_file(path: &Path) -> Result<(Inspection, Vec<u32>)> {
         distinct: ids.len() as u64,
         largest: scan.largest,
         first: shard.chunks().flatten().take(FIRST).collect(),
-        tokenizer: header
-            .map(|header| header.tokenizer)
-            .filter(|digest| *digest != Digest::NONE),
+        tokenizer: header.map(|header| header.tokenizer).filter(|digest| *digest != Digest::NONE),
         files: Vec::new(),
     };
     Ok((inspection, ids))
@@ -177,10 +166,7 @@ mod tests {
         writer.push_document(&[1, 9]).unwrap();
         writer.finish().unwrap();
         let good = inspect(&path).unwrap();
-        assert_eq!(
-            (good.kind, good.tokens, good.documents, good.distinct),
-            (Kind::Shard, 5, 2, 3)
-        );
+        assert_eq!((good.kind, good.tokens, good.documents, good.distinct), (Kind::Shard, 5, 2, 3));
         assert_eq!((good.checksum_ok, good.out_of_range), (Some(true), None));
         assert_eq!(good.first, [1, 5, 5, 1, 9]);
 
@@ -190,15 +176,8 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let bad = inspect(directory.path()).unwrap();
         assert_eq!((bad.kind, bad.files.len()), (Kind::Dataset, 1));
-        assert_eq!(
-            (bad.checksum_ok, bad.out_of_range, bad.largest),
-            (Some(false), Some(4), Some(10))
-        );
-        assert!(
-            serde_json::to_string(&bad)
-                .unwrap()
-                .contains("\"checksum_ok\":false")
-        );
+        assert_eq!((bad.checksum_ok, bad.out_of_range, bad.largest), (Some(false), Some(4), Some(10)));
+        assert!(serde_json::to_string(&bad).unwrap().contains("\"checksum_ok\":false"));
     }
 
     #[test]
@@ -207,9 +186,6 @@ mod tests {
         let path = directory.path().join("a.bin");
         fs::write(&path, [1, 0, 7, 0, 1, 0, 8, 0]).unwrap();
         let raw = inspect(&path).unwrap();
-        assert_eq!(
-            (raw.kind, raw.documents, raw.vocabulary, raw.checksum_ok),
-            (Kind::Raw, 2, None, None)
-        );
+        assert_eq!((raw.kind, raw.documents, raw.vocabulary, raw.checksum_ok), (Kind::Raw, 2, None, None));
     }
 }

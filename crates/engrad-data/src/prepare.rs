@@ -70,18 +70,12 @@ pub struct ShardEntry {
 impl Manifest {
     /// Tokens of the training split.
     pub fn train_tokens(&self) -> u64 {
-        self.train
-            .iter()
-            .map(|shard| shard.tokens)
-            .fold(0, u64::saturating_add)
+        self.train.iter().map(|shard| shard.tokens).fold(0, u64::saturating_add)
     }
 
     /// Tokens of the validation split.
     pub fn validation_tokens(&self) -> u64 {
-        self.validation
-            .iter()
-            .map(|shard| shard.tokens)
-            .fold(0, u64::saturating_add)
+        self.validation.iter().map(|shard| shard.tokens).fold(0, u64::saturating_add)
     }
 
     /// Documents of both splits.
@@ -114,10 +108,7 @@ pub struct Split {
 
 impl Default for Split {
     fn default() -> Self {
-        Split {
-            validation_fraction: 0.05,
-            shard_tokens: 100 << 20,
-        }
+        Split { validation_fraction: 0.05, shard_tokens: 100 << 20 }
     }
 }
 
@@ -184,9 +175,7 @@ pub fn prepare(settings: &Prepare, progress: &mut dyn FnMut(Progress)) -> Result
         TokenizerSource::File(path) => Tokenizer::load(path)?,
         TokenizerSource::Train { vocabulary } => {
             let texts = sample(&settings.inputs)?;
-            progress(Progress::TrainingVocabulary {
-                documents: texts.len() as u64,
-            });
+            progress(Progress::TrainingVocabulary { documents: texts.len() as u64 });
             Tokenizer::train_bpe(texts.into_iter(), &TrainBpe::new(*vocabulary))?
         }
     };
@@ -202,25 +191,15 @@ pub fn prepare(settings: &Prepare, progress: &mut dyn FnMut(Progress)) -> Result
                 };
                 if wrote {
                     let bytes = done + documents.offset();
-                    progress(Progress::Encoding {
-                        bytes_total,
-                        bytes,
-                        tokens: writer.tokens,
-                    });
+                    progress(Progress::Encoding { bytes_total, bytes, tokens: writer.tokens });
                 }
             }
             done += documents.offset();
         }
     }
     let manifest = writer.finish()?;
-    let tokens = manifest
-        .train_tokens()
-        .saturating_add(manifest.validation_tokens());
-    progress(Progress::Encoding {
-        bytes_total,
-        bytes: done,
-        tokens,
-    });
+    let tokens = manifest.train_tokens().saturating_add(manifest.validation_tokens());
+    progress(Progress::Encoding { bytes_total, bytes: done, tokens });
     Ok(manifest)
 }
 
@@ -242,10 +221,7 @@ fn sample(paths: &[PathBuf]) -> Result<Vec<String>> {
 
 fn refuse_existing(out: &Path) -> Result<()> {
     if out.join(MANIFEST).exists() {
-        return Err(Error::dataset(
-            out,
-            "already holds a dataset: remove it or choose another directory",
-        ));
+        return Err(Error::dataset(out, "already holds a dataset: remove it or choose another directory"));
     }
     Ok(())
 }
@@ -332,10 +308,7 @@ impl DatasetWriter {
         self.flush()?;
         let (train, validation) = (self.train.finish()?, self.validation.finish()?);
         if train.is_empty() {
-            return Err(Error::dataset(
-                &self.out,
-                "the input has no document for training",
-            ));
+            return Err(Error::dataset(&self.out, "the input has no document for training"));
         }
         if validation.is_empty() && self.split.validation_fraction > 0.0 {
             let problem = format!(
@@ -381,11 +354,7 @@ impl DatasetWriter {
                 (None, None) => {}
             }
             self.tokens += ids.len() as u64;
-            let split = if *validation {
-                &mut self.validation
-            } else {
-                &mut self.train
-            };
+            let split = if *validation { &mut self.validation } else { &mut self.train };
             split.push(&self.out, &self.tokenizer, self.split.shard_tokens, &ids)?;
         }
         self.batch.clear();
@@ -410,11 +379,7 @@ struct SplitWriter {
 
 impl SplitWriter {
     fn new(name: &'static str) -> Self {
-        SplitWriter {
-            name,
-            open: None,
-            done: Vec::new(),
-        }
+        SplitWriter { name, open: None, done: Vec::new() }
     }
 
     fn push(&mut self, out: &Path, tokenizer: &Tokenizer, shard_tokens: u64, ids: &[u32]) -> Result<()> {
@@ -424,10 +389,7 @@ impl SplitWriter {
                 let file = format!("{}-{:05}.tok", self.name, self.done.len());
                 let path = out.join(&file);
                 let vocabulary = tokenizer.vocab_size();
-                (
-                    file,
-                    ShardWriter::create(&path, vocabulary, boundary(tokenizer), tokenizer.digest())?,
-                )
+                (file, ShardWriter::create(&path, vocabulary, boundary(tokenizer), tokenizer.digest())?)
             }
         };
         writer.push_document(ids)?;
@@ -439,11 +401,7 @@ impl SplitWriter {
     fn close(&mut self) -> Result<()> {
         if let Some((file, writer)) = self.open.take() {
             let header = writer.finish()?;
-            self.done.push(ShardEntry {
-                file,
-                tokens: header.count,
-                documents: header.documents,
-            });
+            self.done.push(ShardEntry { file, tokens: header.count, documents: header.documents });
         }
         Ok(())
     }

@@ -44,13 +44,7 @@ impl Sampler {
     /// [`Error::TooShort`] when no run of training tokens has a window, [`Error::Options`] for a zero `sequence`.
     pub fn new(dataset: Arc<Dataset>, sequence: usize, seed: u64) -> Result<Sampler> {
         let tokens = dataset.train_tokens();
-        let cursor = Cursor {
-            seed,
-            epoch: 0,
-            position: 0,
-            sequence: sequence as u64,
-            tokens,
-        };
+        let cursor = Cursor { seed, epoch: 0, position: 0, sequence: sequence as u64, tokens };
         Self::resume(dataset, sequence, cursor)
     }
 
@@ -74,17 +68,11 @@ impl Sampler {
             return Err(dataset.too_short("training", dataset.train_runs(), sequence));
         }
         if cursor.position > epoch.windows {
-            let problem = format!(
-                "its position {} is past the {} windows of an epoch",
-                cursor.position, epoch.windows
-            );
+            let problem =
+                format!("its position {} is past the {} windows of an epoch", cursor.position, epoch.windows);
             return Err(Error::Cursor { problem });
         }
-        Ok(Sampler {
-            dataset,
-            cursor,
-            epoch,
-        })
+        Ok(Sampler { dataset, cursor, epoch })
     }
 
     /// The position before the next window.
@@ -110,11 +98,7 @@ impl Sampler {
     pub fn next_window(&mut self, out: &mut [u32]) -> Result<()> {
         let sequence = self.sequence();
         if out.len() != sequence + 1 {
-            return Err(Error::Options(format!(
-                "a window has {} tokens, not {}",
-                sequence + 1,
-                out.len()
-            )));
+            return Err(Error::Options(format!("a window has {} tokens, not {}", sequence + 1, out.len())));
         }
         if self.cursor.position >= self.epoch.windows {
             self.cursor.epoch += 1;
@@ -154,11 +138,7 @@ impl Epoch {
         };
         let runs: Vec<_> = dataset.train_runs().iter().map(|run| layout(run.len)).collect();
         let windows = runs.iter().map(|(_, windows)| windows).sum();
-        Epoch {
-            runs,
-            windows,
-            order: Permutation::new(windows, key),
-        }
+        Epoch { runs, windows, order: Permutation::new(windows, key) }
     }
 }
 
@@ -180,11 +160,7 @@ impl Permutation {
         for (round, round_key) in keys.iter_mut().enumerate() {
             *round_key = mix(key.wrapping_add(round as u64 + 1));
         }
-        Permutation {
-            size,
-            half_bits: bits.div_ceil(2).max(1),
-            keys,
-        }
+        Permutation { size, half_bits: bits.div_ceil(2).max(1), keys }
     }
 
     /// Where `index` goes; `index` must be below the size. The walk ends, since it stays on a cycle that holds
@@ -238,13 +214,7 @@ mod tests {
     fn order_is_a_permutation_for_every_size() {
         for size in (1..70).chain([255, 256, 257, 1000]) {
             let order = Permutation::new(size, 42 + size);
-            assert_eq!(
-                (0..size)
-                    .map(|index| order.place(index))
-                    .collect::<BTreeSet<_>>()
-                    .len() as u64,
-                size
-            );
+            assert_eq!((0..size).map(|index| order.place(index)).collect::<BTreeSet<_>>().len() as u64, size);
         }
         Permutation::new(u64::MAX, 1).place(u64::MAX - 1);
     }
@@ -273,20 +243,9 @@ mod tests {
             let count = sampler.epoch_windows() as usize;
             assert!((98..=99).contains(&count));
             let order: Vec<u32> = take(&mut sampler, count).iter().map(|window| window[0]).collect();
-            assert_eq!(
-                order.iter().collect::<BTreeSet<_>>().len(),
-                count,
-                "a window came twice"
-            );
+            assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), count, "a window came twice");
             // Laid end to end: all starts are equal modulo the sequence length.
-            assert_eq!(
-                order
-                    .iter()
-                    .map(|start| start % 10)
-                    .collect::<BTreeSet<_>>()
-                    .len(),
-                1
-            );
+            assert_eq!(order.iter().map(|start| start % 10).collect::<BTreeSet<_>>().len(), 1);
             assert!(!order.is_sorted());
             orders.push(order);
             sampler.next_window(&mut [0; 11]).unwrap();
@@ -304,10 +263,7 @@ mod tests {
 
     #[test]
     fn seeds_give_different_orders() {
-        assert_ne!(
-            take(&mut sampler(500, 4, 1), 20),
-            take(&mut sampler(500, 4, 2), 20)
-        );
+        assert_ne!(take(&mut sampler(500, 4, 1), 20), take(&mut sampler(500, 4, 2), 20));
     }
 
     #[test]
@@ -315,10 +271,7 @@ mod tests {
         assert_eq!(take(&mut sampler(11, 10, 1), 3).len(), 3);
         let dataset = Arc::new(Dataset::from_ids((0..10).collect(), Vec::new(), 10).unwrap());
         let error = Sampler::new(dataset, 10, 1).unwrap_err().to_string();
-        assert!(
-            error.contains("the training split has no run of 11 tokens (longest: 10)"),
-            "{error}"
-        );
+        assert!(error.contains("the training split has no run of 11 tokens (longest: 10)"), "{error}");
     }
 
     #[test]

@@ -53,7 +53,11 @@ impl dyn Kernel {
     ///
     /// # Errors
     /// [`EngineError::Bind`] naming the first port that does not fit, or an output surface bound twice.
-    pub fn bind(self: &Arc<Self>, inputs: Vec<Surface>, outputs: Vec<Surface>) -> Result<Request, EngineError> {
+    pub fn bind(
+        self: &Arc<Self>,
+        inputs: Vec<Surface>,
+        outputs: Vec<Surface>,
+    ) -> Result<Request, EngineError> {
         check("input", self.inputs(), &inputs)?;
         check("output", self.outputs(), &outputs)?;
         for (position, output) in outputs.iter().enumerate() {
@@ -80,7 +84,12 @@ fn check(kind: &str, ports: &[Port], surfaces: &[Surface]) -> Result<(), EngineE
         if surface.bytes() < port.bytes() {
             return Err(EngineError::Bind {
                 port: port.name.clone(),
-                reason: format!("surface of {} bytes, {} needed for {}", surface.bytes(), port.bytes(), port.ty),
+                reason: format!(
+                    "surface of {} bytes, {} needed for {}",
+                    surface.bytes(),
+                    port.bytes(),
+                    port.ty
+                ),
             });
         }
     }

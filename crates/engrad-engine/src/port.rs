@@ -19,7 +19,8 @@ pub struct Port {
 impl Port {
     /// The port of a value of that type.
     pub fn new(name: impl Into<String>, ty: TensorType) -> Self {
-        let row_stride = (ty.shape.last().copied().unwrap_or(1) * ty.dtype.size()).next_multiple_of(ROW_ALIGNMENT);
+        let row_stride =
+            (ty.shape.last().copied().unwrap_or(1) * ty.dtype.size()).next_multiple_of(ROW_ALIGNMENT);
         Self { name: name.into(), ty, row_stride }
     }
 

@@ -17,13 +17,7 @@ impl<'a> Matrix<'a> {
     /// If the elements do not lie within `data`.
     pub fn new(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         check(data.len(), rows, columns, row_stride);
-        Self {
-            data,
-            rows,
-            columns,
-            row_stride,
-            column_stride: 1,
-        }
+        Self { data, rows, columns, row_stride, column_stride: 1 }
     }
 
     /// Rows and columns exchanged; moves nothing.
@@ -55,20 +49,13 @@ impl<'a> MatrixMut<'a> {
     pub fn new(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         check(data.len(), rows, columns, row_stride);
         assert!(row_stride >= columns, "rows overlap");
-        Self {
-            data,
-            rows,
-            columns,
-            row_stride,
-        }
+        Self { data, rows, columns, row_stride }
     }
 }
 
 fn check(length: usize, rows: usize, columns: usize, row_stride: usize) {
     assert!(rows > 0 && columns > 0, "empty matrix");
-    let last = (rows - 1)
-        .checked_mul(row_stride)
-        .and_then(|start| start.checked_add(columns));
+    let last = (rows - 1).checked_mul(row_stride).and_then(|start| start.checked_add(columns));
     assert!(
         last.is_some_and(|last| last <= length),
         "{rows} × {columns} matrix exceeds its {length} elements"

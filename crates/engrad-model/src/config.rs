@@ -108,17 +108,11 @@ impl ModelConfig {
         ];
         for (field, value) in sizes {
             if value == 0 || value > MAX_DIMENSION {
-                return Err(ModelError::invalid(
-                    field,
-                    format!("{value} is not in 1…{MAX_DIMENSION}"),
-                ));
+                return Err(ModelError::invalid(field, format!("{value} is not in 1…{MAX_DIMENSION}")));
             }
         }
         if self.layers > 4096 {
-            return Err(ModelError::invalid(
-                "layers",
-                format!("{} is not in 1…4096", self.layers),
-            ));
+            return Err(ModelError::invalid("layers", format!("{} is not in 1…4096", self.layers)));
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(ModelError::invalid(
@@ -136,24 +130,15 @@ impl ModelConfig {
             return Err(ModelError::invalid("heads", "heads × head_dim is too large"));
         }
         if !(self.norm_eps.is_finite() && self.norm_eps > 0.0 && self.norm_eps < 1.0) {
-            return Err(ModelError::invalid(
-                "norm_eps",
-                format!("{} is not in (0, 1)", self.norm_eps),
-            ));
+            return Err(ModelError::invalid("norm_eps", format!("{} is not in (0, 1)", self.norm_eps)));
         }
         if !(self.rope_base.is_finite() && self.rope_base > 1.0) {
-            return Err(ModelError::invalid(
-                "rope_base",
-                format!("{} is not above 1", self.rope_base),
-            ));
+            return Err(ModelError::invalid("rope_base", format!("{} is not above 1", self.rope_base)));
         }
         self.rope_scaling.validate()?;
         let count = self.parameter_count_wide();
         if count > MAX_PARAMETERS {
-            return Err(ModelError::invalid(
-                "layers",
-                format!("{count} parameters in all is too many"),
-            ));
+            return Err(ModelError::invalid("layers", format!("{count} parameters in all is too many")));
         }
         Ok(())
     }
@@ -190,12 +175,7 @@ impl ModelConfig {
         let [dim, hidden, layers, vocab] =
             [self.dim, self.hidden, self.layers, self.vocab].map(|v| v as u128);
         let (query, kv) = (self.query_dim() as u128, self.kv_dim() as u128);
-        let norms = 2 * dim
-            + if self.qk_norm {
-                2 * self.head_dim as u128
-            } else {
-                0
-            };
+        let norms = 2 * dim + if self.qk_norm { 2 * self.head_dim as u128 } else { 0 };
         let layer = dim * (2 * query + 2 * kv + 3 * hidden) + norms;
         vocab * dim * if self.tied { 1 } else { 2 } + layers * layer + dim
     }
@@ -226,45 +206,26 @@ mod tests {
     fn toml_round_trips_every_preset() {
         for (name, _) in crate::PRESETS {
             let config = preset(name).unwrap();
-            assert_eq!(
-                ModelConfig::from_toml(&config.to_toml().unwrap()).unwrap(),
-                config
-            );
+            assert_eq!(ModelConfig::from_toml(&config.to_toml().unwrap()).unwrap(), config);
         }
     }
 
     #[test]
     fn heads_that_do_not_group_are_refused() {
-        let config = ModelConfig {
-            heads: 6,
-            kv_heads: 4,
-            ..preset("tiny").unwrap()
-        };
+        let config = ModelConfig { heads: 6, kv_heads: 4, ..preset("tiny").unwrap() };
         let message = config.validate().unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "model field `kv_heads`: 4 does not divide the 6 query heads"
-        );
+        assert_eq!(message, "model field `kv_heads`: 4 does not divide the 6 query heads");
     }
 
     #[test]
     fn sizes_that_would_overflow_are_refused() {
-        let config = ModelConfig {
-            dim: MAX_DIMENSION,
-            vocab: MAX_DIMENSION,
-            ..preset("tiny").unwrap()
-        };
+        let config = ModelConfig { dim: MAX_DIMENSION, vocab: MAX_DIMENSION, ..preset("tiny").unwrap() };
         assert!(config.validate().is_err());
     }
 
     #[test]
     fn a_misspelt_field_is_refused() {
         let text = "qk_nrom = true\n".to_owned() + &preset("tiny").unwrap().to_toml().unwrap();
-        assert!(
-            ModelConfig::from_toml(&text)
-                .unwrap_err()
-                .to_string()
-                .contains("qk_nrom")
-        );
+        assert!(ModelConfig::from_toml(&text).unwrap_err().to_string().contains("qk_nrom"));
     }
 }

@@ -16,8 +16,7 @@ impl Reader<'_> {
     }
 
     fn size(&self, key: &'static str) -> Result<usize, ModelError> {
-        self.optional_size(key)?
-            .ok_or_else(|| ModelError::invalid(key, "missing from config.json"))
+        self.optional_size(key)?.ok_or_else(|| ModelError::invalid(key, "missing from config.json"))
     }
 
     fn optional_size(&self, key: &'static str) -> Result<Option<usize>, ModelError> {
@@ -32,15 +31,13 @@ impl Reader<'_> {
 
     fn number(&self, key: &'static str, default: f64) -> Result<f64, ModelError> {
         self.get(key).map_or(Ok(default), |v| {
-            v.as_f64()
-                .ok_or_else(|| ModelError::invalid(key, format!("{v} is not a number")))
+            v.as_f64().ok_or_else(|| ModelError::invalid(key, format!("{v} is not a number")))
         })
     }
 
     fn flag(&self, key: &'static str, default: bool) -> Result<bool, ModelError> {
         self.get(key).map_or(Ok(default), |v| {
-            v.as_bool()
-                .ok_or_else(|| ModelError::invalid(key, format!("{v} is not true or false")))
+            v.as_bool().ok_or_else(|| ModelError::invalid(key, format!("{v} is not true or false")))
         })
     }
 }
@@ -65,9 +62,7 @@ impl ModelConfig {
             "llama" => false,
             "qwen3" => true,
             other => {
-                return Err(ModelError::Unsupported(format!(
-                    "model_type `{other}`; llama and qwen3 are"
-                )));
+                return Err(ModelError::Unsupported(format!("model_type `{other}`; llama and qwen3 are")));
             }
         };
         refuse_unsupported(&read)?;
@@ -87,9 +82,7 @@ impl ModelConfig {
             }
         };
         let (rope_base, rope_scaling) = read_rotary(&read)?;
-        let positions = read
-            .optional_size("max_position_embeddings")?
-            .unwrap_or(LONGEST_DEFAULT_SEQUENCE);
+        let positions = read.optional_size("max_position_embeddings")?.unwrap_or(LONGEST_DEFAULT_SEQUENCE);
         let config = Self {
             dim,
             hidden: read.size("intermediate_size")?,
@@ -117,15 +110,10 @@ impl ModelConfig {
     /// without it would compute something else.
     pub fn to_hugging_face(&self) -> Result<String, ModelError> {
         if self.residual_scale != ResidualScale::None {
-            return Err(ModelError::Unsupported(
-                "residual scaling in a Hugging Face config.json".into(),
-            ));
+            return Err(ModelError::Unsupported("residual scaling in a Hugging Face config.json".into()));
         }
-        let (architecture, kind) = if self.qk_norm {
-            ("Qwen3ForCausalLM", "qwen3")
-        } else {
-            ("LlamaForCausalLM", "llama")
-        };
+        let (architecture, kind) =
+            if self.qk_norm { ("Qwen3ForCausalLM", "qwen3") } else { ("LlamaForCausalLM", "llama") };
         let scaling = match self.rope_scaling {
             RotaryScaling::Default => Value::Null,
             RotaryScaling::Linear { factor } => json!({"rope_type": "linear", "factor": factor}),
@@ -175,16 +163,12 @@ fn refuse_unsupported(read: &Reader<'_>) -> Result<(), ModelError> {
     if let Some(act) = read.get("hidden_act")
         && act.as_str() != Some("silu")
     {
-        return Err(ModelError::Unsupported(format!(
-            "activation {act}; only \"silu\" is"
-        )));
+        return Err(ModelError::Unsupported(format!("activation {act}; only \"silu\" is")));
     }
     if let Some(types) = read.get("layer_types").and_then(Value::as_array)
         && types.iter().any(|t| t.as_str() != Some("full_attention"))
     {
-        return Err(ModelError::Unsupported(
-            "layer_types other than full_attention".into(),
-        ));
+        return Err(ModelError::Unsupported("layer_types other than full_attention".into()));
     }
     if let Some(quantization) = read.get("quantization_config") {
         return Err(ModelError::Unsupported(format!(
@@ -197,26 +181,18 @@ fn refuse_unsupported(read: &Reader<'_>) -> Result<(), ModelError> {
 
 /// Newer files keep base and scaling in `rope_parameters`, older ones in `rope_theta` and `rope_scaling`.
 fn read_rotary(read: &Reader<'_>) -> Result<(f64, RotaryScaling), ModelError> {
-    let nested = read
-        .get("rope_parameters")
-        .or_else(|| read.get("rope_scaling"))
-        .and_then(Value::as_object);
+    let nested = read.get("rope_parameters").or_else(|| read.get("rope_scaling")).and_then(Value::as_object);
     let empty = Map::new();
     let nested = Reader(nested.unwrap_or(&empty));
     let base = match nested.get("rope_theta") {
         Some(_) => nested.number("rope_theta", 10_000.0)?,
         None => read.number("rope_theta", 10_000.0)?,
     };
-    let kind = nested
-        .get("rope_type")
-        .or_else(|| nested.get("type"))
-        .and_then(Value::as_str)
-        .unwrap_or("default");
+    let kind =
+        nested.get("rope_type").or_else(|| nested.get("type")).and_then(Value::as_str).unwrap_or("default");
     let scaling = match kind {
         "default" => RotaryScaling::Default,
-        "linear" => RotaryScaling::Linear {
-            factor: nested.number("factor", f64::NAN)?,
-        },
+        "linear" => RotaryScaling::Linear { factor: nested.number("factor", f64::NAN)? },
         "llama3" => RotaryScaling::Llama3 {
             factor: nested.number("factor", f64::NAN)?,
             low_freq_factor: nested.number("low_freq_factor", f64::NAN)?,
@@ -250,22 +226,12 @@ mod tests {
     fn features_we_lack_are_named_not_ignored() {
         let base = preset("tiny").unwrap().to_hugging_face().unwrap();
         for (from, to, expect) in [
-            (
-                "\"attention_bias\": false",
-                "\"attention_bias\": true",
-                "`attention_bias` = true",
-            ),
+            ("\"attention_bias\": false", "\"attention_bias\": true", "`attention_bias` = true"),
             ("\"silu\"", "\"gelu\"", "activation \"gelu\"; only \"silu\" is"),
             ("\"llama\"", "\"gpt2\"", "model_type `gpt2`; llama and qwen3 are"),
-            (
-                "\"rope_scaling\": null",
-                "\"rope_scaling\": {\"rope_type\": \"yarn\"}",
-                "rope_type `yarn`",
-            ),
+            ("\"rope_scaling\": null", "\"rope_scaling\": {\"rope_type\": \"yarn\"}", "rope_type `yarn`"),
         ] {
-            let message = ModelConfig::from_hugging_face(&base.replace(from, to))
-                .unwrap_err()
-                .to_string();
+            let message = ModelConfig::from_hugging_face(&base.replace(from, to)).unwrap_err().to_string();
             assert!(message.contains(expect), "{message}");
         }
     }
@@ -276,9 +242,6 @@ mod tests {
             "\"rope_scaling\": null",
             "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}",
         );
-        assert_eq!(
-            ModelConfig::from_hugging_face(&text).unwrap().rope_base,
-            500_000.0
-        );
+        assert_eq!(ModelConfig::from_hugging_face(&text).unwrap().rope_base, 500_000.0);
     }
 }

@@ -82,25 +82,12 @@ const LAYER: &[(&str, ParameterRole)] = &[
 impl ModelConfig {
     /// Every trainable tensor, in canonical order: embedding, layers, final norm, head (if not tied).
     pub fn parameters(&self) -> Vec<Parameter> {
-        let make = |name: String, role, layer| Parameter {
-            name,
-            shape: self.shape_of(role),
-            role,
-            layer,
-        };
-        let mut all = vec![make(
-            "model.embed_tokens.weight".into(),
-            ParameterRole::Embedding,
-            None,
-        )];
+        let make = |name: String, role, layer| Parameter { name, shape: self.shape_of(role), role, layer };
+        let mut all = vec![make("model.embed_tokens.weight".into(), ParameterRole::Embedding, None)];
         for layer in 0..self.layers {
             for &(name, role) in LAYER {
                 if role != ParameterRole::HeadNorm || self.qk_norm {
-                    all.push(make(
-                        format!("model.layers.{layer}.{name}.weight"),
-                        role,
-                        Some(layer),
-                    ));
+                    all.push(make(format!("model.layers.{layer}.{name}.weight"), role, Some(layer)));
                 }
             }
         }
@@ -140,13 +127,7 @@ mod tests {
 
     #[test]
     fn head_norms_exist_only_with_qk_norm() {
-        let has = |name| {
-            preset(name)
-                .unwrap()
-                .parameters()
-                .iter()
-                .any(|p| p.name.ends_with("q_norm.weight"))
-        };
+        let has = |name| preset(name).unwrap().parameters().iter().any(|p| p.name.ends_with("q_norm.weight"));
         assert!(has("qwen3-0.6b"));
         assert!(!has("stories110m"));
     }

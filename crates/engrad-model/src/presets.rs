@@ -21,15 +21,7 @@ const LLAMA2C: ModelConfig = ModelConfig {
 pub const PRESETS: &[(&str, ModelConfig)] = &[
     (
         "stories110m",
-        ModelConfig {
-            dim: 768,
-            hidden: 2048,
-            layers: 12,
-            heads: 12,
-            kv_heads: 12,
-            head_dim: 64,
-            ..LLAMA2C
-        },
+        ModelConfig { dim: 768, hidden: 2048, layers: 12, heads: 12, kv_heads: 12, head_dim: 64, ..LLAMA2C },
     ),
     (
         "qwen3-0.6b",
@@ -49,27 +41,11 @@ pub const PRESETS: &[(&str, ModelConfig)] = &[
     ),
     (
         "stories42m",
-        ModelConfig {
-            dim: 512,
-            hidden: 1376,
-            layers: 8,
-            heads: 8,
-            kv_heads: 8,
-            head_dim: 64,
-            ..LLAMA2C
-        },
+        ModelConfig { dim: 512, hidden: 1376, layers: 8, heads: 8, kv_heads: 8, head_dim: 64, ..LLAMA2C },
     ),
     (
         "stories15m",
-        ModelConfig {
-            dim: 288,
-            hidden: 768,
-            layers: 6,
-            heads: 6,
-            kv_heads: 6,
-            head_dim: 48,
-            ..LLAMA2C
-        },
+        ModelConfig { dim: 288, hidden: 768, layers: 6, heads: 6, kv_heads: 6, head_dim: 48, ..LLAMA2C },
     ),
     (
         "stories260k",
@@ -106,18 +82,12 @@ pub const PRESETS: &[(&str, ModelConfig)] = &[
 /// # Errors
 /// [`ModelError::UnknownPreset`], listing the names there are.
 pub fn preset(name: &str) -> Result<ModelConfig, ModelError> {
-    PRESETS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, config)| config.clone())
-        .ok_or_else(|| ModelError::UnknownPreset {
+    PRESETS.iter().find(|(known, _)| *known == name).map(|(_, config)| config.clone()).ok_or_else(|| {
+        ModelError::UnknownPreset {
             name: name.to_owned(),
-            known: PRESETS
-                .iter()
-                .map(|(known, _)| *known)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })
+            known: PRESETS.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", "),
+        }
+    })
 }
 
 #[cfg(test)]

@@ -33,20 +33,10 @@ impl RotaryScaling {
         let fine = match *self {
             Self::Default => true,
             Self::Linear { factor } => positive(factor),
-            Self::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
-                original_max_position_embeddings,
-            } => {
-                [
-                    factor,
-                    low_freq_factor,
-                    high_freq_factor,
-                    original_max_position_embeddings,
-                ]
-                .into_iter()
-                .all(positive)
+            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+                [factor, low_freq_factor, high_freq_factor, original_max_position_embeddings]
+                    .into_iter()
+                    .all(positive)
                     && high_freq_factor > low_freq_factor
             }
         };
@@ -62,12 +52,7 @@ impl RotaryScaling {
         match *self {
             Self::Default => frequency,
             Self::Linear { factor } => frequency / factor,
-            Self::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
-                original_max_position_embeddings,
-            } => {
+            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
                 let turns = original_max_position_embeddings * frequency / std::f64::consts::TAU;
                 let keep = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
                 frequency * (keep + (1.0 - keep) / factor)
@@ -97,14 +82,9 @@ impl ModelConfig {
             position as f64 * self.rope_scaling.apply(frequency)
         };
         let table = |f: fn(f64) -> f64| {
-            (0..half)
-                .flat_map(|i| (0..sequence).map(move |p| f(angle(i, p)) as f32))
-                .collect()
+            (0..half).flat_map(|i| (0..sequence).map(move |p| f(angle(i, p)) as f32)).collect()
         };
-        RotaryTables {
-            cos: table(f64::cos),
-            sin: table(f64::sin),
-        }
+        RotaryTables { cos: table(f64::cos), sin: table(f64::sin) }
     }
 }
 
@@ -117,10 +97,7 @@ mod tests {
     fn position_zero_is_not_rotated_and_pair_zero_turns_one_radian() {
         let tables = preset("tiny").unwrap().rotary_tables(4);
         assert_eq!((tables.cos[0], tables.sin[0]), (1.0, 0.0));
-        assert_eq!(
-            (tables.cos[1], tables.sin[1]),
-            (1f64.cos() as f32, 1f64.sin() as f32)
-        );
+        assert_eq!((tables.cos[1], tables.sin[1]), (1f64.cos() as f32, 1f64.sin() as f32));
         assert_eq!(tables.cos.len(), 8 * 4);
     }
 

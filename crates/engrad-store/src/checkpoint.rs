@@ -44,10 +44,7 @@ impl Checkpoint {
         let text = read_text(&path)?;
         let preamble: Preamble = serde_json::from_str(&text).map_err(|e| syntax(&path, e))?;
         if preamble.format != FORMAT {
-            return Err(syntax(
-                &path,
-                format!("format `{}`, not `{FORMAT}`", preamble.format),
-            ));
+            return Err(syntax(&path, format!("format `{}`, not `{FORMAT}`", preamble.format)));
         }
         if preamble.version != VERSION {
             return Err(StoreError::Version {
@@ -65,11 +62,7 @@ impl Checkpoint {
         for (name, record) in &manifest.files {
             record.check_size(&dir.join(plain_name(name, &path)?))?;
         }
-        Ok(Self {
-            path: dir.to_owned(),
-            manifest,
-            verified: BTreeSet::new(),
-        })
+        Ok(Self { path: dir.to_owned(), manifest, verified: BTreeSet::new() })
     }
 
     /// Verifies every file's checksum.
@@ -152,11 +145,7 @@ impl Checkpoint {
         }
         for tensor in into.iter_mut() {
             let Some((index, elements)) = unused.remove(tensor.name.as_ref()) else {
-                return Err(StoreError::MissingTensor {
-                    path,
-                    tensor: tensor.name.to_string(),
-                    count: 1,
-                });
+                return Err(StoreError::MissingTensor { path, tensor: tensor.name.to_string(), count: 1 });
             };
             if elements != tensor.data.len() {
                 return Err(StoreError::TensorLength {

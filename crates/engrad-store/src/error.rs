@@ -185,11 +185,7 @@ pub enum StoreError {
 /// Text from a file, made fit for one line of an error message.
 pub(crate) fn brief(text: &str) -> String {
     const LONGEST: usize = 160;
-    let mut line: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut line: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.len() < text.len() {
         line.push('…');
     }

@@ -19,10 +19,7 @@ pub(crate) fn io_error(path: &Path, action: &'static str) -> impl FnOnce(io::Err
 }
 
 pub(crate) fn syntax(path: &Path, message: impl ToString) -> StoreError {
-    StoreError::Syntax {
-        path: path.to_owned(),
-        message: message.to_string(),
-    }
+    StoreError::Syntax { path: path.to_owned(), message: message.to_string() }
 }
 
 /// A regular file open for reading, with the length it had when opened.
@@ -80,10 +77,7 @@ pub(crate) fn zeros(count: usize, path: &Path) -> Result<Vec<f32>, StoreError> {
     let mut values = Vec::new();
     values
         .try_reserve_exact(count)
-        .map_err(|_| StoreError::OutOfMemory {
-            path: path.to_owned(),
-            bytes: count as u64 * 4,
-        })?;
+        .map_err(|_| StoreError::OutOfMemory { path: path.to_owned(), bytes: count as u64 * 4 })?;
     values.resize(count, 0.0);
     Ok(values)
 }
@@ -92,10 +86,7 @@ pub(crate) fn zeros(count: usize, path: &Path) -> Result<Vec<f32>, StoreError> {
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, StoreError> {
     let source = Source::open(path)?;
     let mut bytes = Vec::new();
-    (&source.file)
-        .take(LARGEST_TEXT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io_error(path, "read"))?;
+    (&source.file).take(LARGEST_TEXT + 1).read_to_end(&mut bytes).map_err(io_error(path, "read"))?;
     if bytes.len() as u64 > LARGEST_TEXT {
         return Err(syntax(path, format!("longer than {LARGEST_TEXT} bytes")));
     }
@@ -115,10 +106,7 @@ pub(crate) fn plain_name<'a>(name: &'a str, found_in: &Path) -> Result<&'a str, 
     if plain {
         return Ok(name);
     }
-    Err(StoreError::UnsafeName {
-        path: found_in.to_owned(),
-        name: name.to_owned(),
-    })
+    Err(StoreError::UnsafeName { path: found_in.to_owned(), name: name.to_owned() })
 }
 
 /// Size and CRC-32 of a file as written.
@@ -147,11 +135,7 @@ impl FileRecord {
         self.check_size(path)?;
         let found = Source::open(path)?.checksum()?;
         if found != self.crc32 {
-            return Err(StoreError::Checksum {
-                path: path.to_owned(),
-                expected: self.crc32,
-                found,
-            });
+            return Err(StoreError::Checksum { path: path.to_owned(), expected: self.crc32, found });
         }
         Ok(())
     }
@@ -192,10 +176,7 @@ impl Output {
             .flush()
             .and_then(|()| self.file.get_ref().sync_all())
             .map_err(io_error(&self.path, "write"))?;
-        Ok(FileRecord {
-            size: self.size,
-            crc32: self.hasher.finalize(),
-        })
+        Ok(FileRecord { size: self.size, crc32: self.hasher.finalize() })
     }
 }
 
@@ -208,9 +189,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<FileRecord, StoreE
 /// Makes the names in a directory durable. Only Unix can open a directory for that.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     if cfg!(unix) {
-        File::open(path)
-            .and_then(|d| d.sync_all())
-            .map_err(io_error(path, "flush"))?;
+        File::open(path).and_then(|d| d.sync_all()).map_err(io_error(path, "flush"))?;
     }
     Ok(())
 }
@@ -255,19 +234,7 @@ mod tests {
 
     #[test]
     fn names_that_leave_the_folder_are_refused() {
-        for name in [
-            "",
-            ".",
-            "..",
-            "../x",
-            "a/b",
-            "/etc/passwd",
-            "a\\b",
-            "C:x",
-            "a/",
-            "./a",
-            "a\0b",
-        ] {
+        for name in ["", ".", "..", "../x", "a/b", "/etc/passwd", "a\\b", "C:x", "a/", "./a", "a\0b"] {
             assert!(plain_name(name, Path::new("index")).is_err(), "{name}");
         }
         assert_eq!(

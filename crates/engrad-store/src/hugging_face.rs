@@ -69,10 +69,7 @@ fn open_shards(dir: &Path) -> Result<Vec<SafetensorsFile>, StoreError> {
     }
     // Each tensor found was in the map, in its own shard; fewer found than mapped means that one is absent.
     if found < index.weight_map.len() {
-        let absent = index
-            .weight_map
-            .keys()
-            .filter(|name| shards.iter().all(|s| s.find(name).is_none()));
+        let absent = index.weight_map.keys().filter(|name| shards.iter().all(|s| s.find(name).is_none()));
         let absent: Vec<_> = absent.collect();
         return Err(StoreError::MissingTensor {
             path,
@@ -93,14 +90,8 @@ fn open_shards(dir: &Path) -> Result<Vec<SafetensorsFile>, StoreError> {
 /// [`StoreError::Io`].
 pub fn export_hugging_face(model: &ModelView<'_>, dir: &Path, shard_bytes: u64) -> Result<(), StoreError> {
     let description = model.config.to_hugging_face().map_err(|e| match e {
-        ModelError::Unsupported(reason) => StoreError::Inexpressible {
-            format: "Hugging Face",
-            reason,
-        },
-        source => StoreError::Config {
-            path: dir.join("config.json"),
-            source,
-        },
+        ModelError::Unsupported(reason) => StoreError::Inexpressible { format: "Hugging Face", reason },
+        source => StoreError::Config { path: dir.join("config.json"), source },
     })?;
     let parameters = model.checked()?;
     let tensors = model.named(&parameters);

@@ -169,10 +169,7 @@ fn read_header(source: &mut Source) -> Result<(ModelConfig, u64, &'static [Part]
 }
 
 fn describe(numbers: [i32; 7], tied: bool, path: &Path) -> Result<ModelConfig, StoreError> {
-    let refuse = |source| StoreError::Config {
-        path: path.to_owned(),
-        source,
-    };
+    let refuse = |source| StoreError::Config { path: path.to_owned(), source };
     // A negative number becomes 0, which the description refuses by the field's name.
     let [dim, hidden, layers, heads, kv_heads, vocab, sequence] =
         numbers.map(|n| usize::try_from(n).unwrap_or(0));
@@ -249,45 +246,26 @@ pub fn export_llama2c(model: &ModelView<'_>, path: &Path) -> Result<(), StoreErr
 }
 
 fn inexpressible(reason: String) -> StoreError {
-    StoreError::Inexpressible {
-        format: "llama2.c",
-        reason,
-    }
+    StoreError::Inexpressible { format: "llama2.c", reason }
 }
 
 fn check_expressible(config: &ModelConfig) -> Result<(), StoreError> {
     let in_the_way = [
-        (
-            config.qk_norm,
-            "it normalises queries and keys (qk_norm)".to_owned(),
-        ),
+        (config.qk_norm, "it normalises queries and keys (qk_norm)".to_owned()),
         (
             config.rope_base != ROPE_BASE,
-            format!(
-                "its rotary base is {}, the format's is {ROPE_BASE}",
-                config.rope_base
-            ),
+            format!("its rotary base is {}, the format's is {ROPE_BASE}", config.rope_base),
         ),
-        (
-            config.rope_scaling != RotaryScaling::Default,
-            "it scales rotary frequencies".to_owned(),
-        ),
+        (config.rope_scaling != RotaryScaling::Default, "it scales rotary frequencies".to_owned()),
         (
             config.norm_eps != NORM_EPS,
             format!("its norm_eps is {}, the format's is {NORM_EPS}", config.norm_eps),
         ),
         (
             config.query_dim() != config.dim,
-            format!(
-                "heads × head_dim is {}, not dim = {}",
-                config.query_dim(),
-                config.dim
-            ),
+            format!("heads × head_dim is {}, not dim = {}", config.query_dim(), config.dim),
         ),
-        (
-            config.residual_scale != ResidualScale::None,
-            "it scales the residual stream".to_owned(),
-        ),
+        (config.residual_scale != ResidualScale::None, "it scales the residual stream".to_owned()),
     ];
     match in_the_way.into_iter().find(|(true_of_it, _)| *true_of_it) {
         Some((_, reason)) => Err(inexpressible(reason)),
@@ -321,9 +299,7 @@ fn interleaved_rows(values: &[f32], width: usize, head_dim: usize) -> impl Itera
 
 /// `[pair, position]` to `[position, pair]`.
 fn by_position(table: &[f32], sequence: usize) -> Vec<f32> {
-    (0..sequence)
-        .flat_map(|position| table.iter().skip(position).step_by(sequence).copied())
-        .collect()
+    (0..sequence).flat_map(|position| table.iter().skip(position).step_by(sequence).copied()).collect()
 }
 
 #[cfg(test)]
@@ -342,9 +318,6 @@ mod tests {
 
     #[test]
     fn rotary_tables_are_turned_to_one_row_per_position() {
-        assert_eq!(
-            by_position(&[1.0, 2.0, 3.0, 10.0, 20.0, 30.0], 3),
-            [1.0, 10.0, 2.0, 20.0, 3.0, 30.0]
-        );
+        assert_eq!(by_position(&[1.0, 2.0, 3.0, 10.0, 20.0, 30.0], 3), [1.0, 10.0, 2.0, 20.0, 3.0, 30.0]);
     }
 }

@@ -18,10 +18,7 @@ pub struct Model {
 impl Model {
     /// The same model, borrowed.
     pub fn view(&self) -> ModelView<'_> {
-        ModelView {
-            config: &self.config,
-            tensors: self.tensors.iter().map(Vec::as_slice).collect(),
-        }
+        ModelView { config: &self.config, tensors: self.tensors.iter().map(Vec::as_slice).collect() }
     }
 }
 
@@ -91,10 +88,7 @@ pub fn load(path: &Path) -> Result<Model, StoreError> {
         return llama2c::load(path);
     }
     if !path.is_dir() {
-        return Err(StoreError::NotAModel {
-            path: path.to_owned(),
-            reason: "no such file or folder",
-        });
+        return Err(StoreError::NotAModel { path: path.to_owned(), reason: "no such file or folder" });
     }
     if path.join(crate::save::MANIFEST).is_file() {
         return Checkpoint::open(path)?.load_model();
@@ -117,13 +111,9 @@ pub fn load(path: &Path) -> Result<Model, StoreError> {
 
 /// Tensors that some exporters write and that hold no parameter: rotary tables, computed from the description.
 fn is_ignored(name: &str) -> bool {
-    [
-        "rotary_emb.inv_freq",
-        "rotary_emb.cos_cached",
-        "rotary_emb.sin_cached",
-    ]
-    .iter()
-    .any(|suffix| name.ends_with(suffix))
+    ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"]
+        .iter()
+        .any(|suffix| name.ends_with(suffix))
 }
 
 /// Where a tensor lies: file, then position in it.
@@ -140,11 +130,7 @@ pub(crate) fn read_parameters(
 ) -> Result<Vec<Vec<f32>>, StoreError> {
     let parameters = config.parameters();
     let (places, head) = place(config, &parameters, files)?;
-    let absent: Vec<_> = parameters
-        .iter()
-        .zip(&places)
-        .filter(|(_, place)| place.is_none())
-        .collect();
+    let absent: Vec<_> = parameters.iter().zip(&places).filter(|(_, place)| place.is_none()).collect();
     if let Some((first, _)) = absent.first() {
         return Err(StoreError::MissingTensor {
             path: whole.to_owned(),
@@ -170,11 +156,8 @@ fn place(
     parameters: &[Parameter],
     files: &[SafetensorsFile],
 ) -> Result<(Vec<Option<Place>>, Option<Place>), StoreError> {
-    let index: HashMap<&str, usize> = parameters
-        .iter()
-        .enumerate()
-        .map(|(i, p)| (p.name.as_str(), i))
-        .collect();
+    let index: HashMap<&str, usize> =
+        parameters.iter().enumerate().map(|(i, p)| (p.name.as_str(), i)).collect();
     let mut places: Vec<Option<Place>> = vec![None; parameters.len()];
     let mut head = None;
     for (f, file) in files.iter().enumerate() {
@@ -221,9 +204,7 @@ fn check_tied(embedding: &[f32], file: &mut SafetensorsFile, tensor: usize) -> R
         let values = &mut buffer[..part.len()];
         file.read_from(tensor, n * CHUNK, values)?;
         if bytemuck::cast_slice::<f32, u32>(values) != bytemuck::cast_slice::<f32, u32>(part) {
-            return Err(StoreError::TiedHead {
-                path: file.path().to_owned(),
-            });
+            return Err(StoreError::TiedHead { path: file.path().to_owned() });
         }
     }
     Ok(())

@@ -118,18 +118,12 @@ pub fn latest(root: &Path) -> Result<Latest, StoreError> {
         });
         match opened {
             Ok(checkpoint) => {
-                return Ok(Latest {
-                    checkpoint: Some(checkpoint),
-                    rejected,
-                });
+                return Ok(Latest { checkpoint: Some(checkpoint), rejected });
             }
             Err(error) => rejected.push(Rejected { path, error }),
         }
     }
-    Ok(Latest {
-        checkpoint: None,
-        rejected,
-    })
+    Ok(Latest { checkpoint: None, rejected })
 }
 
 /// Deletes all checkpoints under `root` but the newest `keep_last` (at least one) and that of step `best`; returns

@@ -109,10 +109,7 @@ impl SafetensorsFile {
         source.read_at(0, &mut length)?;
         let length = u64::from_le_bytes(length);
         if length > LARGEST_HEADER {
-            return Err(syntax(
-                path,
-                format!("not a safetensors file: a header of {length} bytes"),
-            ));
+            return Err(syntax(path, format!("not a safetensors file: a header of {length} bytes")));
         }
         let data = 8 + length;
         if source.len() < data {
@@ -137,11 +134,7 @@ impl SafetensorsFile {
                 found: source.len(),
             });
         }
-        Ok(Self {
-            source,
-            data,
-            tensors,
-        })
+        Ok(Self { source, data, tensors })
     }
 
     /// Where it was opened.
@@ -254,10 +247,7 @@ fn check_layout(entries: BTreeMap<String, Entry>, path: &Path) -> Result<Vec<Ten
                 tensor.begin, tensor.end
             )));
         }
-        let elements = tensor
-            .shape
-            .iter()
-            .try_fold(1u64, |product, &size| product.checked_mul(size as u64));
+        let elements = tensor.shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
         // A type not known here can be skipped but not sized.
         if let Some(size) = size_of(&tensor.dtype)
             && elements.and_then(|n| n.checked_mul(size)) != Some(tensor.end - tensor.begin)
@@ -338,16 +328,8 @@ mod tests {
 
     fn two() -> [NamedTensor<'static>; 2] {
         [
-            NamedTensor {
-                name: "b".into(),
-                shape: vec![2, 2].into(),
-                data: &[1.0, -0.0, f32::NAN, 4.0],
-            },
-            NamedTensor {
-                name: "a".into(),
-                shape: vec![1].into(),
-                data: &[0.5],
-            },
+            NamedTensor { name: "b".into(), shape: vec![2, 2].into(), data: &[1.0, -0.0, f32::NAN, 4.0] },
+            NamedTensor { name: "a".into(), shape: vec![1].into(), data: &[0.5] },
         ]
     }
 
@@ -401,10 +383,7 @@ mod tests {
         ] {
             data.extend(bits.to_le_bytes());
         }
-        assert_eq!(
-            read_all(&file_of(header, &data)).unwrap(),
-            [vec![0.5, -2.0], vec![3.0]]
-        );
+        assert_eq!(read_all(&file_of(header, &data)).unwrap(), [vec![0.5, -2.0], vec![3.0]]);
     }
 
     #[test]

@@ -84,18 +84,12 @@ pub(crate) fn write_directory<S: Serialize>(
         .model
         .config
         .to_toml()
-        .map_err(|source| StoreError::Config {
-            path: dir.join(MODEL_CONFIG),
-            source,
-        })?;
+        .map_err(|source| StoreError::Config { path: dir.join(MODEL_CONFIG), source })?;
     let state = serde_json::to_vec_pretty(contents.state).map_err(StoreError::State)?;
     for &(name, _) in contents.extra {
         plain_name(name, dir)?;
         if name == MANIFEST || REQUIRED.contains(&name) {
-            return Err(StoreError::UnsafeName {
-                path: dir.to_owned(),
-                name: name.to_owned(),
-            });
+            return Err(StoreError::UnsafeName { path: dir.to_owned(), name: name.to_owned() });
         }
     }
 
@@ -103,10 +97,7 @@ pub(crate) fn write_directory<S: Serialize>(
     let mut files = BTreeMap::new();
     let weights = contents.model.named(&parameters);
     files.insert(WEIGHTS.into(), write_in_place(&dir.join(WEIGHTS), &weights)?);
-    files.insert(
-        OPTIMIZER.into(),
-        write_in_place(&dir.join(OPTIMIZER), contents.optimizer)?,
-    );
+    files.insert(OPTIMIZER.into(), write_in_place(&dir.join(OPTIMIZER), contents.optimizer)?);
     let small = [
         (STATE, state.as_slice()),
         (RUN_CONFIG, contents.config_toml.as_bytes()),
@@ -115,12 +106,7 @@ pub(crate) fn write_directory<S: Serialize>(
     for (name, bytes) in small.into_iter().chain(contents.extra.iter().copied()) {
         files.insert(name.to_owned(), write_file(&dir.join(name), bytes)?);
     }
-    let manifest = Manifest {
-        format: FORMAT.into(),
-        version: VERSION,
-        step,
-        files,
-    };
+    let manifest = Manifest { format: FORMAT.into(), version: VERSION, step, files };
     let manifest = serde_json::to_vec_pretty(&manifest).map_err(StoreError::State)?;
     write_file(&dir.join(MANIFEST), &manifest)?;
     sync_directory(dir)

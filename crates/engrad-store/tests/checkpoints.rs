@@ -11,11 +11,7 @@ use common::{State, assert_same_bits, copy_directory, one_line, save_small, smal
 use engrad_store::{Checkpoint, NamedTensorMut, checkpoints, latest, load, retain};
 
 fn steps(root: &Path) -> Vec<u64> {
-    checkpoints(root)
-        .unwrap()
-        .into_iter()
-        .map(|(step, _)| step)
-        .collect()
+    checkpoints(root).unwrap().into_iter().map(|(step, _)| step).collect()
 }
 
 #[track_caller]
@@ -29,10 +25,8 @@ fn newest(root: &Path) -> u64 {
 
 /// Names in a directory, sorted.
 fn listing(root: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(root)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> =
+        fs::read_dir(root).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -60,22 +54,13 @@ fn everything_comes_back_bit_for_bit() {
     let (mut first, mut second) = ([0.0; 2], [0.0; 2]);
     found
         .load_optimizer(&mut [
-            NamedTensorMut {
-                name: "second.a".into(),
-                data: &mut second,
-            },
-            NamedTensorMut {
-                name: "first.a".into(),
-                data: &mut first,
-            },
+            NamedTensorMut { name: "second.a".into(), data: &mut second },
+            NamedTensorMut { name: "first.a".into(), data: &mut first },
         ])
         .unwrap();
     assert_eq!((first, second), ([1.0, 2.0], [3.0, 7.0]));
 
-    let only_first = &mut [NamedTensorMut {
-        name: "first.a".into(),
-        data: &mut first,
-    }];
+    let only_first = &mut [NamedTensorMut { name: "first.a".into(), data: &mut first }];
     let text = one_line(found.load_optimizer(only_first), "optimizer.safetensors");
     assert!(text.contains("`second.a` is not part of"), "{text}");
 }
@@ -141,20 +126,13 @@ fn a_save_killed_while_writing_is_ignored_and_cleaned() {
         fs::create_dir(&unfinished).unwrap();
         for name in &names[..count] {
             let bytes = fs::read(root.join("step-00000002").join(name)).unwrap();
-            let part = if name == &names[count - 1] {
-                bytes.len() / 2
-            } else {
-                bytes.len()
-            };
+            let part = if name == &names[count - 1] { bytes.len() / 2 } else { bytes.len() };
             fs::write(unfinished.join(name), &bytes[..part]).unwrap();
         }
         assert_eq!(newest(&root), 2);
         save_small(&root, 3);
         assert_eq!(newest(&root), 3);
-        assert_eq!(
-            listing(&root),
-            ["step-00000001", "step-00000002", "step-00000003"]
-        );
+        assert_eq!(listing(&root), ["step-00000001", "step-00000002", "step-00000003"]);
         fs::remove_dir_all(root.join("step-00000003")).unwrap();
     }
 }
@@ -189,10 +167,7 @@ fn a_step_saved_again_replaces_itself_and_survives_a_kill_between_the_renames() 
     fs::remove_file(root.join(".step-00000005.deleted/manifest.json")).unwrap();
     assert_eq!(steps(&root), [5, 6]);
     save_small(&root, 7);
-    assert_eq!(
-        listing(&root),
-        ["step-00000005", "step-00000006", "step-00000007"]
-    );
+    assert_eq!(listing(&root), ["step-00000005", "step-00000006", "step-00000007"]);
 }
 
 #[test]
@@ -235,11 +210,7 @@ fn a_newer_format_is_refused_by_its_version() {
     let (_dir, root) = root_with(&[1]);
     let path = root.join("step-00000001/manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(
-        &path,
-        text.replace("\"version\": 1,", "\"version\": 2, \"new\": 0,"),
-    )
-    .unwrap();
+    fs::write(&path, text.replace("\"version\": 1,", "\"version\": 2, \"new\": 0,")).unwrap();
     let text = one_line(Checkpoint::open(&root.join("step-00000001")), "manifest.json");
     assert!(text.contains("format version 2"), "{text}");
 }

@@ -17,10 +17,7 @@ struct Damage {
 
 fn damage() -> impl Strategy<Value = Damage> {
     // Characters that mean something in JSON and TOML find more than random bytes do.
-    let byte = prop_oneof![
-        any::<u8>(),
-        prop::sample::select(b"0123456789-.eE{}[]\",:=\n ".to_vec())
-    ];
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"0123456789-.eE{}[]\",:=\n ".to_vec())];
     let writes = prop::collection::vec((any::<prop::sample::Index>(), byte), 1..4);
     (writes, prop::option::of(any::<prop::sample::Index>())).prop_map(|(writes, cut)| Damage { writes, cut })
 }

@@ -32,11 +32,7 @@ fn rewrite(dir: &Path, change: impl FnOnce(&mut Vec<(String, Vec<usize>, Vec<f32
     change(&mut tensors);
     let views: Vec<_> = tensors
         .iter()
-        .map(|(name, shape, data)| NamedTensor {
-            name: name.into(),
-            shape: shape.into(),
-            data,
-        })
+        .map(|(name, shape, data)| NamedTensor { name: name.into(), shape: shape.into(), data })
         .collect();
     write_safetensors(&path, &views).unwrap();
 }
@@ -68,11 +64,7 @@ fn hugging_face_round_trips_bit_for_bit() {
 fn llama2c_round_trips_bit_for_bit() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.bin");
-    for model in [
-        small(|_| {}),
-        small(|c| c.tied = false),
-        small(|c| c.kv_heads = 2),
-    ] {
+    for model in [small(|_| {}), small(|c| c.tied = false), small(|c| c.kv_heads = 2)] {
         export_llama2c(&model.view(), &path).unwrap();
         assert_same_bits(&load(&path).unwrap(), &model);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "litter");
@@ -120,10 +112,7 @@ fn llama2c_refuses_what_it_cannot_say() {
     for (model, reason) in [
         (small(|c| c.qk_norm = true), "qk_norm"),
         (small(|c| c.rope_base = 5e5), "rotary base is 500000"),
-        (
-            small(|c| c.rope_scaling = RotaryScaling::Linear { factor: 2.0 }),
-            "scales rotary",
-        ),
+        (small(|c| c.rope_scaling = RotaryScaling::Linear { factor: 2.0 }), "scales rotary"),
         (small(|c| c.norm_eps = 1e-6), "norm_eps is 0.000001"),
         (small(|c| c.head_dim = 6), "heads × head_dim is 12, not dim = 8"),
         (small(|c| c.residual_scale = ResidualScale::Deepnet), "residual"),
@@ -158,11 +147,7 @@ fn names_without_the_model_prefix_and_rotary_buffers_are_accepted() {
         for (name, ..) in tensors.iter_mut() {
             *name = name.trim_start_matches("model.").to_owned();
         }
-        tensors.push((
-            "layers.0.self_attn.rotary_emb.inv_freq".into(),
-            vec![2],
-            vec![0.0; 2],
-        ));
+        tensors.push(("layers.0.self_attn.rotary_emb.inv_freq".into(), vec![2], vec![0.0; 2]));
     });
     assert_same_bits(&load(&folder).unwrap(), &model);
 }
@@ -197,10 +182,7 @@ fn tensors_missing_unknown_doubled_or_misshapen_are_named() {
             |t| t.push(("model.layers.2.mlp.up_proj.weight".into(), vec![1], vec![0.0])),
             "tensor `model.layers.2.mlp.up_proj.weight` is not part of the model",
         ),
-        (
-            |t| t.push(("norm.weight".into(), vec![8], vec![0.0; 8])),
-            "tensor `norm.weight` appears twice",
-        ),
+        (|t| t.push(("norm.weight".into(), vec![8], vec![0.0; 8])), "tensor `norm.weight` appears twice"),
         (
             |t| t[0].1 = vec![8, 5],
             "tensor `model.embed_tokens.weight` has shape [8, 5], the model needs [5, 8]",
@@ -226,11 +208,7 @@ fn an_index_cannot_reach_outside_its_folder_nor_lie_about_its_shards() {
     for (from, to, expect) in [
         (first, "../m/model-00001-of-", "is not a plain file name"),
         (first, "/model-00001-of-", "is not a plain file name"),
-        (
-            "model.norm.weight",
-            "model.form.weight",
-            "does not place it in this file",
-        ),
+        ("model.norm.weight", "model.form.weight", "does not place it in this file"),
         (
             "\"model.norm.weight\"",
             "\"model.extra\": \"model-00001-of-00004.safetensors\", \"model.norm.weight\"",
@@ -306,10 +284,7 @@ fn published_models_load() {
         assert!(ours[..weights] == theirs[..weights]);
         assert_eq!(ours.len(), theirs.len());
         let floats = |bytes: &[u8]| -> Vec<f32> {
-            bytes[weights..]
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-                .collect()
+            bytes[weights..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
         };
         for (a, b) in floats(&ours).iter().zip(floats(&theirs)) {
             assert!((a - b).abs() < 1e-4, "{a} {b}");

@@ -53,12 +53,7 @@ fn killed_at_random_moments_a_run_always_resumes() {
             .unwrap();
         // Not before the child has saved something, then at a moment that differs from round to round.
         let deadline = Instant::now() + Duration::from_secs(60);
-        while latest(dir.path())
-            .ok()
-            .and_then(|found| found.checkpoint)
-            .map(|c| c.step())
-            <= last
-        {
+        while latest(dir.path()).ok().and_then(|found| found.checkpoint).map(|c| c.step()) <= last {
             assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
             assert!(Instant::now() < deadline, "the child saves nothing");
             thread::sleep(Duration::from_millis(1));

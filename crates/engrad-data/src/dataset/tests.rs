@@ -26,10 +26,7 @@ fn prepared(directory: &Path, stories: usize, split: Split) -> Result<(PathBuf, 
 }
 
 fn small_shards() -> Split {
-    Split {
-        validation_fraction: 0.1,
-        shard_tokens: 2000,
-    }
+    Split { validation_fraction: 0.1, shard_tokens: 2000 }
 }
 
 #[test]
@@ -37,14 +34,7 @@ fn prepared_dataset_holds_every_story_once() {
     let directory = TempDir::new().unwrap();
     let (out, manifest) = prepared(directory.path(), 40, small_shards()).unwrap();
     assert_eq!(manifest.documents(), 40);
-    assert_eq!(
-        manifest
-            .validation
-            .iter()
-            .map(|shard| shard.documents)
-            .sum::<u64>(),
-        4
-    );
+    assert_eq!(manifest.validation.iter().map(|shard| shard.documents).sum::<u64>(), 4);
     assert!(manifest.train.len() > 2, "shards are not cut");
 
     let tokenizer = Tokenizer::load(&out).unwrap();
@@ -53,9 +43,7 @@ fn prepared_dataset_holds_every_story_once() {
     assert_eq!(dataset.vocabulary(), 400);
     let mut stories = Vec::new();
     for source in &dataset.sources {
-        let Source::File(shard) = source else {
-            unreachable!()
-        };
+        let Source::File(shard) = source else { unreachable!() };
         let ids: Vec<u32> = shard.chunks().flatten().collect();
         let documents = ids.split(|id| Some(*id) == tokenizer.bos()).skip(1);
         stories.extend(documents.map(|document| tokenizer.decode(document).unwrap()));
@@ -71,17 +59,9 @@ fn preparing_twice_gives_the_same_bytes() {
     let (a, b) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (first, manifest) = prepared(a.path(), 40, small_shards()).unwrap();
     let (second, _) = prepared(b.path(), 40, small_shards()).unwrap();
-    let names = manifest
-        .train
-        .iter()
-        .chain(&manifest.validation)
-        .map(|shard| shard.file.as_str());
+    let names = manifest.train.iter().chain(&manifest.validation).map(|shard| shard.file.as_str());
     for name in names.chain([MANIFEST, TOKENIZER]) {
-        assert_eq!(
-            fs::read(first.join(name)).unwrap(),
-            fs::read(second.join(name)).unwrap(),
-            "{name}"
-        );
+        assert_eq!(fs::read(first.join(name)).unwrap(), fs::read(second.join(name)).unwrap(), "{name}");
     }
 }
 
@@ -89,18 +69,14 @@ fn preparing_twice_gives_the_same_bytes() {
 fn finished_dataset_is_not_overwritten() {
     let directory = TempDir::new().unwrap();
     prepared(directory.path(), 40, small_shards()).unwrap();
-    let error = prepared(directory.path(), 40, small_shards())
-        .unwrap_err()
-        .to_string();
+    let error = prepared(directory.path(), 40, small_shards()).unwrap_err().to_string();
     assert!(error.contains("already holds a dataset"), "{error}");
 }
 
 #[test]
 fn text_too_short_for_a_validation_document_is_an_error() {
     let directory = TempDir::new().unwrap();
-    let error = prepared(directory.path(), 5, small_shards())
-        .unwrap_err()
-        .to_string();
+    let error = prepared(directory.path(), 5, small_shards()).unwrap_err().to_string();
     assert!(error.contains("5 documents are too few"), "{error}");
 }
 
@@ -109,10 +85,7 @@ fn dataset_for_a_smaller_model_is_refused() {
     let directory = TempDir::new().unwrap();
     let (out, _) = prepared(directory.path(), 40, small_shards()).unwrap();
     let error = Dataset::open(&out, Some(399)).unwrap_err().to_string();
-    assert!(
-        error.contains("vocabulary of 400 is larger than the model's 399"),
-        "{error}"
-    );
+    assert!(error.contains("vocabulary of 400 is larger than the model's 399"), "{error}");
     Dataset::open(&out, Some(32_000)).unwrap();
 }
 
@@ -123,10 +96,7 @@ fn swapped_shards_and_tokenizers_are_noticed() {
     let other =
         Tokenizer::train_bpe(["other text"].into_iter(), &crate::tokenizer::TrainBpe::new(260)).unwrap();
     let dataset = Dataset::open(&out, None).unwrap();
-    assert!(matches!(
-        dataset.check_tokenizer(&other),
-        Err(Error::TokenizerMismatch { .. })
-    ));
+    assert!(matches!(dataset.check_tokenizer(&other), Err(Error::TokenizerMismatch { .. })));
     fs::copy(out.join("validation-00000.tok"), out.join("train-00000.tok")).unwrap();
     let error = Dataset::open(&out, None).unwrap_err().to_string();
     assert!(error.contains("train-00000.tok is not the shard"), "{error}");
@@ -152,22 +122,9 @@ fn raw_file_gives_its_end_to_validation() {
     let path = directory.path().join("a.u16");
     fs::write(&path, (0..100u16).flat_map(u16::to_le_bytes).collect::<Vec<_>>()).unwrap();
     let dataset = Dataset::open(&path, None).unwrap();
-    assert_eq!(
-        (
-            dataset.vocabulary(),
-            dataset.train_tokens(),
-            dataset.validation_tokens()
-        ),
-        (100, 95, 5)
-    );
-    assert_eq!(
-        dataset.validation(4, 9).unwrap().next().unwrap().unwrap(),
-        [95, 96, 97, 98, 99]
-    );
-    assert!(matches!(
-        Dataset::open(&path, Some(99)),
-        Err(Error::TokenOutOfRange { position: 99, .. })
-    ));
+    assert_eq!((dataset.vocabulary(), dataset.train_tokens(), dataset.validation_tokens()), (100, 95, 5));
+    assert_eq!(dataset.validation(4, 9).unwrap().next().unwrap().unwrap(), [95, 96, 97, 98, 99]);
+    assert!(matches!(Dataset::open(&path, Some(99)), Err(Error::TokenOutOfRange { position: 99, .. })));
     // A directory with only this file is the same data.
     assert_eq!(Dataset::open(directory.path(), None).unwrap().train_tokens(), 95);
 }
@@ -188,11 +145,7 @@ fn raw_directory_holds_out_its_first_file() {
 fn validation_is_bounded_and_spread() {
     let dataset = Dataset::from_ids(vec![0; 10], (0..101).collect(), 200).unwrap();
     let starts = |limit| -> Vec<u32> {
-        dataset
-            .validation(10, limit)
-            .unwrap()
-            .map(|window| window.unwrap()[0])
-            .collect()
+        dataset.validation(10, limit).unwrap().map(|window| window.unwrap()[0]).collect()
     };
     assert_eq!(starts(100), [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
     assert_eq!(starts(4), [0, 20, 50, 70]);

@@ -49,26 +49,17 @@ impl Header {
         let stored = u32_at(bytes, CHECKED);
         let found = crc32fast::hash(&bytes[..CHECKED]);
         if stored != found {
-            return Err(fault(
-                CHECKED as u64,
-                "the header is damaged (its checksum does not fit)".into(),
-            ));
+            return Err(fault(CHECKED as u64, "the header is damaged (its checksum does not fit)".into()));
         }
         let version = u32_at(bytes, 8);
         if version != VERSION {
-            return Err(fault(
-                8,
-                format!("shard format version {version} is not read, only {VERSION}"),
-            ));
+            return Err(fault(8, format!("shard format version {version} is not read, only {VERSION}")));
         }
         let dtype = match u32_at(bytes, 12) {
             2 => Dtype::U16,
             4 => Dtype::U32,
             other => {
-                return Err(fault(
-                    12,
-                    format!("{other} bytes per id are not read, only 2 or 4"),
-                ));
+                return Err(fault(12, format!("{other} bytes per id are not read, only 2 or 4")));
             }
         };
         let count = u64_at(bytes, 24);

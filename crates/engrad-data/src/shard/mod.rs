@@ -52,11 +52,7 @@ pub enum Dtype {
 impl Dtype {
     /// The smallest type that holds every id below `vocabulary`.
     pub fn for_vocabulary(vocabulary: u32) -> Dtype {
-        if vocabulary <= 1 << 16 {
-            Dtype::U16
-        } else {
-            Dtype::U32
-        }
+        if vocabulary <= 1 << 16 { Dtype::U16 } else { Dtype::U32 }
     }
 
     /// Bytes per id.
@@ -115,13 +111,7 @@ impl Shard {
             Some(header) => (header.dtype, header.count),
             None => raw_shape(path, bytes.len() as u64)?,
         };
-        Ok(Shard {
-            path: path.to_owned(),
-            map,
-            header,
-            dtype,
-            count,
-        })
+        Ok(Shard { path: path.to_owned(), map, header, dtype, count })
     }
 
     /// The file.
@@ -184,15 +174,10 @@ impl Shard {
     /// [`Error::TokenOutOfRange`] for an id at or above `vocabulary` or the header's vocabulary,
     /// [`Error::Malformed`] when the range passes the end.
     pub fn read(&self, start: u64, out: &mut [u32], vocabulary: Option<u32>) -> Result<()> {
-        let end = start
-            .checked_add(out.len() as u64)
-            .filter(|end| *end <= self.count);
+        let end = start.checked_add(out.len() as u64).filter(|end| *end <= self.count);
         if end.is_none() {
-            let problem = format!(
-                "tokens {start}.. +{} are past its end of {} tokens",
-                out.len(),
-                self.count
-            );
+            let problem =
+                format!("tokens {start}.. +{} are past its end of {} tokens", out.len(), self.count);
             return Err(Error::malformed(&self.path, self.file_bytes(), problem));
         }
         let size = self.dtype.bytes();
@@ -214,10 +199,7 @@ impl Shard {
 
     pub(crate) fn scan(&self) -> Scan {
         let largest = self.chunks().filter_map(|ids| ids.into_iter().max()).max();
-        Scan {
-            crc32: crc32fast::hash(self.payload()),
-            largest,
-        }
+        Scan { crc32: crc32fast::hash(self.payload()), largest }
     }
 
     /// Ids must be below this: the smaller of the header's vocabulary and the caller's.
@@ -257,11 +239,7 @@ impl Shard {
 
     fn payload(&self) -> &[u8] {
         let bytes = self.map.as_deref().unwrap_or_default();
-        if self.header.is_some() {
-            &bytes[HEADER_BYTES..]
-        } else {
-            bytes
-        }
+        if self.header.is_some() { &bytes[HEADER_BYTES..] } else { bytes }
     }
 
     fn file_bytes(&self) -> u64 {
@@ -293,10 +271,7 @@ impl Shard {
 pub fn read_ids(path: &Path, vocabulary: Option<u32>, limit: usize) -> Result<Vec<u32>> {
     let shard = Shard::open(path)?;
     if shard.len() > limit as u64 {
-        let problem = format!(
-            "holds {} tokens, more than the {limit} that can be used",
-            shard.len()
-        );
+        let problem = format!("holds {} tokens, more than the {limit} that can be used", shard.len());
         return Err(Error::malformed(path, shard.file_bytes(), problem));
     }
     shard.verify(vocabulary)?;

@@ -22,33 +22,23 @@ fn file_of(directory: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn message(path: &Path, vocabulary: Option<u32>) -> String {
-    let error = Shard::open(path)
-        .and_then(|shard| shard.verify(vocabulary))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with(path.to_str().unwrap()),
-        "no file named: {error}"
-    );
+    let error = Shard::open(path).and_then(|shard| shard.verify(vocabulary)).unwrap_err().to_string();
+    assert!(error.starts_with(path.to_str().unwrap()), "no file named: {error}");
     error.replace(path.to_str().unwrap(), "F")
 }
 
 #[test]
 fn shard_round_trips_in_both_widths() {
     let directory = TempDir::new().unwrap();
-    for (vocabulary, dtype, ids) in [
-        (1 << 16, Dtype::U16, vec![1, 0, 65_535, 3]),
-        ((1 << 16) + 1, Dtype::U32, vec![1, 65_536]),
-    ] {
+    for (vocabulary, dtype, ids) in
+        [(1 << 16, Dtype::U16, vec![1, 0, 65_535, 3]), ((1 << 16) + 1, Dtype::U32, vec![1, 65_536])]
+    {
         let shard = Shard::open(&shard_of(&directory, vocabulary, &ids)).unwrap();
         shard.verify(None).unwrap();
         assert_eq!(shard.dtype(), dtype);
         assert_eq!(shard.chunks().flatten().collect::<Vec<_>>(), ids);
         let header = shard.header().unwrap();
-        assert_eq!(
-            (header.boundary, header.documents, header.tokenizer),
-            (Some(1), 1, Digest([7; 32]))
-        );
+        assert_eq!((header.boundary, header.documents, header.tokenizer), (Some(1), 1, Digest([7; 32])));
     }
 }
 
@@ -69,15 +59,7 @@ fn writer_refuses_an_id_outside_the_vocabulary() {
     let mut writer = ShardWriter::create(&path, 10, None, Digest::NONE).unwrap();
     writer.push_document(&[1, 2]).unwrap();
     let error = writer.push_document(&[3, 10]).unwrap_err();
-    assert!(matches!(
-        error,
-        Error::TokenOutOfRange {
-            position: 3,
-            id: 10,
-            vocabulary: 10,
-            ..
-        }
-    ));
+    assert!(matches!(error, Error::TokenOutOfRange { position: 3, id: 10, vocabulary: 10, .. }));
 }
 
 #[test]
@@ -101,10 +83,7 @@ fn truncated_shard_names_the_end() {
         "F: the header promises 3 ids of 2 bytes, the file has 5 bytes of them (byte 101)"
     );
     fs::write(&path, &bytes[..40]).unwrap();
-    assert_eq!(
-        message(&path, None),
-        "F: cut short within its header of 96 bytes (byte 40)"
-    );
+    assert_eq!(message(&path, None), "F: cut short within its header of 96 bytes (byte 40)");
 }
 
 #[test]
@@ -116,20 +95,14 @@ fn unknown_width_in_the_header_is_refused() {
     let crc32 = crc32fast::hash(&bytes[..92]).to_le_bytes();
     bytes[92..96].copy_from_slice(&crc32);
     fs::write(&path, bytes).unwrap();
-    assert_eq!(
-        message(&path, None),
-        "F: 8 bytes per id are not read, only 2 or 4 (byte 12)"
-    );
+    assert_eq!(message(&path, None), "F: 8 bytes per id are not read, only 2 or 4 (byte 12)");
 }
 
 #[test]
 fn shard_for_a_larger_vocabulary_names_the_first_bad_token() {
     let directory = TempDir::new().unwrap();
     let path = shard_of(&directory, 100, &[1, 2, 50, 60]);
-    assert_eq!(
-        message(&path, Some(50)),
-        "F: token 2 is 50, outside the vocabulary of 50"
-    );
+    assert_eq!(message(&path, Some(50)), "F: token 2 is 50, outside the vocabulary of 50");
     let shard = Shard::open(&path).unwrap();
     let mut window = [0; 2];
     shard.read(0, &mut window, Some(50)).unwrap();
@@ -152,10 +125,7 @@ fn raw_file_takes_its_width_from_its_name() {
 fn raw_file_that_ends_within_an_id_names_the_byte() {
     let directory = TempDir::new().unwrap();
     let path = file_of(&directory, "a.u32", &[0; 10]);
-    assert_eq!(
-        message(&path, None),
-        "F: ends within an id: 10 bytes are not a multiple of 4 (byte 8)"
-    );
+    assert_eq!(message(&path, None), "F: ends within an id: 10 bytes are not a multiple of 4 (byte 8)");
 }
 
 #[test]
@@ -171,11 +141,7 @@ fn file_that_is_no_token_file_is_refused() {
     assert!(message(&file_of(&directory, "story.txt", b"Once"), None).contains("not a token shard"));
     assert!(message(directory.path(), None).contains("not a regular file"));
     assert!(read_ids(&file_of(&directory, "a.u16", &[0; 200]), None, 99).is_err());
-    assert!(
-        read_ids(&file_of(&directory, "empty.u16", &[]), None, 99)
-            .unwrap()
-            .is_empty()
-    );
+    assert!(read_ids(&file_of(&directory, "empty.u16", &[]), None, 99).unwrap().is_empty());
 }
 
 proptest! {

@@ -49,14 +49,7 @@ fn people(cast: &mut Cast, dice: &mut Dice) {
     let animals = dice.below(3) == 0;
     let [hero, friend] = [person(animals, dice), person(animals, dice)];
     // Two of a name would confuse the reader; the friend then takes the next name of another list.
-    let friend = if friend.name == hero.name {
-        Person {
-            name: "Robin",
-            ..friend
-        }
-    } else {
-        friend
-    };
+    let friend = if friend.name == hero.name { Person { name: "Robin", ..friend } } else { friend };
     cast.set("h", hero.name);
     cast.set("h.kind", hero.kind);
     let traits = dice.pick_different(TRAITS, 2);
@@ -67,11 +60,7 @@ fn people(cast: &mut Cast, dice: &mut Dice) {
     let (elder, woman) = *dice.pick(ELDERS);
     cast.set("e", elder);
     let pronouns = |woman: bool| {
-        if woman {
-            ["she", "her", "her"]
-        } else {
-            ["he", "him", "his"]
-        }
+        if woman { ["she", "her", "her"] } else { ["he", "him", "his"] }
     };
     for (names, female) in [
         (["h.he", "h.him", "h.his"], hero.female),
@@ -101,11 +90,7 @@ fn person(animal: bool, dice: &mut Dice) -> Person {
     let kind = if female { "girl" } else { "boy" };
     let size = ["little", "small", "young"][dice.below(3)];
     let name = *dice.pick(if female { GIRLS } else { BOYS });
-    Person {
-        name,
-        kind: format!("{size} {kind}"),
-        female,
-    }
+    Person { name, kind: format!("{size} {kind}"), female }
 }
 
 fn things(cast: &mut Cast, dice: &mut Dice) {
@@ -123,10 +108,7 @@ fn things(cast: &mut Cast, dice: &mut Dice) {
     cast.set("o.using", thing.use_ing);
     let small = dice.pick_different(SMALL_THINGS, 3);
     let looks: Vec<&str> = dice.pick_different(LOOKS, 3);
-    for (index, (name, full)) in [("x", "x.full"), ("y", "y.full"), ("z", "z.full")]
-        .into_iter()
-        .enumerate()
-    {
+    for (index, (name, full)) in [("x", "x.full"), ("y", "y.full"), ("z", "z.full")].into_iter().enumerate() {
         cast.set(name, small[index]);
         cast.set(full, format!("{} {}", looks[index], small[index]));
     }
@@ -146,10 +128,7 @@ fn places(cast: &mut Cast, dice: &mut Dice) {
     let names = [["p", "p.at", "p.to", "p.sight"], ["r", "r.at", "r.to", "r.sight"]];
     for (names, index) in names.into_iter().zip([first, second]) {
         let place = &PLACES[index];
-        for (name, value) in names
-            .into_iter()
-            .zip([place.name, place.at, place.to, place.sight])
-        {
+        for (name, value) in names.into_iter().zip([place.name, place.at, place.to, place.sight]) {
             cast.set(name, value);
         }
     }
@@ -165,13 +144,9 @@ fn numbers(cast: &mut Cast, dice: &mut Dice) {
     let many = 4 + dice.below(4);
     let some = 2 + dice.below(many - 3);
     let more = 2 + dice.below(9 - many);
-    for (name, count) in [
-        ("many", many),
-        ("some", some),
-        ("left", many - some),
-        ("more", more),
-        ("sum", many + more),
-    ] {
+    for (name, count) in
+        [("many", many), ("some", some), ("left", many - some), ("more", more), ("sum", many + more)]
+    {
         cast.set(name, NUMBERS[count]);
     }
 }

@@ -67,9 +67,7 @@ impl Dice {
     /// `count` different ones of `items`, which must have that many.
     fn pick_different<T: Copy>(&mut self, items: &[T], count: usize) -> Vec<T> {
         let mut left: Vec<T> = items.to_vec();
-        (0..count)
-            .map(|_| left.swap_remove(self.below(left.len())))
-            .collect()
+        (0..count).map(|_| left.swap_remove(self.below(left.len()))).collect()
     }
 }
 

@@ -53,11 +53,7 @@ fn slot(name: &str, cast: &Cast, out: &mut String) {
     };
     let start = out.len();
     if article {
-        out.push_str(if value.starts_with(['a', 'e', 'i', 'o', 'u']) {
-            "an "
-        } else {
-            "a "
-        });
+        out.push_str(if value.starts_with(['a', 'e', 'i', 'o', 'u']) { "an " } else { "a " });
     }
     out.push_str(value);
     if capital && let Some(first) = out[start..].chars().next() {

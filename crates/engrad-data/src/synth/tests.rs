@@ -42,11 +42,7 @@ fn sentences_begin_with_a_capital() {
     for story in Stories::new(3).take(4000) {
         for end in [". ", "! ", "? ", "\n", ".\" \""] {
             for (at, _) in story.match_indices(end) {
-                let next = story[at + end.len()..]
-                    .trim_start_matches('"')
-                    .chars()
-                    .next()
-                    .unwrap();
+                let next = story[at + end.len()..].trim_start_matches('"').chars().next().unwrap();
                 assert!(
                     !next.is_lowercase(),
                     "after {:?} in: {story}",
@@ -75,30 +71,18 @@ fn articles_agree() {
 #[test]
 fn stories_are_varied_and_of_a_length_for_small_models() {
     let stories: Vec<String> = Stories::new(5).take(3000).collect();
-    assert_eq!(
-        stories.iter().collect::<BTreeSet<_>>().len(),
-        stories.len(),
-        "a story came twice"
-    );
-    let words: BTreeSet<&str> = stories
-        .iter()
-        .flat_map(|story| story.split(|c: char| !c.is_alphabetic()))
-        .collect();
+    assert_eq!(stories.iter().collect::<BTreeSet<_>>().len(), stories.len(), "a story came twice");
+    let words: BTreeSet<&str> =
+        stories.iter().flat_map(|story| story.split(|c: char| !c.is_alphabetic())).collect();
     assert!(words.len() > 1000, "only {} different words", words.len());
     let mean = stories.iter().map(String::len).sum::<usize>() / stories.len();
     assert!((600..1600).contains(&mean), "mean length {mean}");
     // Beyond short ones, no sentence is in every story of one plot.
     let mut sentences: BTreeMap<&str, usize> = BTreeMap::new();
-    for sentence in stories
-        .iter()
-        .flat_map(|story| story.split_inclusive(['.', '!', '?']))
-    {
+    for sentence in stories.iter().flat_map(|story| story.split_inclusive(['.', '!', '?'])) {
         *sentences.entry(sentence.trim()).or_default() += 1;
     }
-    let (sentence, count) = sentences
-        .iter()
-        .filter(|(text, _)| text.len() > 40)
-        .max_by_key(|(_, count)| **count)
-        .unwrap();
+    let (sentence, count) =
+        sentences.iter().filter(|(text, _)| text.len() > 40).max_by_key(|(_, count)| **count).unwrap();
     assert!(*count < stories.len() / 20, "{count} times: {sentence}");
 }

@@ -62,144 +62,24 @@ const fn animal(
     moved: &'static str,
     baby: &'static str,
 ) -> Animal {
-    Animal {
-        name,
-        sound,
-        word,
-        food,
-        home,
-        moved,
-        baby,
-    }
+    Animal { name, sound, word, food, home, moved, baby }
 }
 
 pub(super) const ANIMALS: &[Animal] = &[
-    animal(
-        "duck",
-        "quacked",
-        "Quack",
-        "bread",
-        "in the reeds by the pond",
-        "waddled away",
-        "duckling",
-    ),
-    animal(
-        "dog",
-        "barked",
-        "Woof",
-        "bones",
-        "in a wooden dog house",
-        "ran off with a wagging tail",
-        "puppy",
-    ),
-    animal(
-        "cat",
-        "meowed",
-        "Meow",
-        "milk",
-        "in a basket by the stove",
-        "walked off on soft feet",
-        "kitten",
-    ),
-    animal(
-        "cow",
-        "mooed",
-        "Moo",
-        "grass",
-        "in the red barn",
-        "trotted away",
-        "calf",
-    ),
-    animal(
-        "sheep",
-        "bleated",
-        "Baa",
-        "clover",
-        "on the green hill",
-        "skipped away",
-        "lamb",
-    ),
-    animal(
-        "horse",
-        "neighed",
-        "Neigh",
-        "hay",
-        "in the old stable",
-        "galloped away",
-        "foal",
-    ),
-    animal(
-        "frog",
-        "croaked",
-        "Ribbit",
-        "flies",
-        "under a lily leaf",
-        "hopped away",
-        "tadpole",
-    ),
-    animal(
-        "owl",
-        "hooted",
-        "Hoo",
-        "berries",
-        "in a hollow tree",
-        "flew off without a sound",
-        "owlet",
-    ),
-    animal(
-        "mouse",
-        "squeaked",
-        "Squeak",
-        "cheese",
-        "in a hole in the wall",
-        "scurried away",
-        "little mouse",
-    ),
-    animal(
-        "pig",
-        "oinked",
-        "Oink",
-        "corn",
-        "in the muddy pen",
-        "trotted off on short legs",
-        "piglet",
-    ),
-    animal(
-        "hen",
-        "clucked",
-        "Cluck",
-        "seeds",
-        "in the hen house",
-        "strutted away",
-        "chick",
-    ),
-    animal(
-        "bee",
-        "buzzed",
-        "Bzz",
-        "honey",
-        "in a yellow hive",
-        "flew off in a zigzag",
-        "baby bee",
-    ),
-    animal(
-        "lion",
-        "roared",
-        "Roar",
-        "meat",
-        "in a rocky cave",
-        "walked off proudly",
-        "cub",
-    ),
-    animal(
-        "bear",
-        "growled",
-        "Grr",
-        "fish",
-        "in a dark cave",
-        "stomped away",
-        "cub",
-    ),
+    animal("duck", "quacked", "Quack", "bread", "in the reeds by the pond", "waddled away", "duckling"),
+    animal("dog", "barked", "Woof", "bones", "in a wooden dog house", "ran off with a wagging tail", "puppy"),
+    animal("cat", "meowed", "Meow", "milk", "in a basket by the stove", "walked off on soft feet", "kitten"),
+    animal("cow", "mooed", "Moo", "grass", "in the red barn", "trotted away", "calf"),
+    animal("sheep", "bleated", "Baa", "clover", "on the green hill", "skipped away", "lamb"),
+    animal("horse", "neighed", "Neigh", "hay", "in the old stable", "galloped away", "foal"),
+    animal("frog", "croaked", "Ribbit", "flies", "under a lily leaf", "hopped away", "tadpole"),
+    animal("owl", "hooted", "Hoo", "berries", "in a hollow tree", "flew off without a sound", "owlet"),
+    animal("mouse", "squeaked", "Squeak", "cheese", "in a hole in the wall", "scurried away", "little mouse"),
+    animal("pig", "oinked", "Oink", "corn", "in the muddy pen", "trotted off on short legs", "piglet"),
+    animal("hen", "clucked", "Cluck", "seeds", "in the hen house", "strutted away", "chick"),
+    animal("bee", "buzzed", "Bzz", "honey", "in a yellow hive", "flew off in a zigzag", "baby bee"),
+    animal("lion", "roared", "Roar", "meat", "in a rocky cave", "walked off proudly", "cub"),
+    animal("bear", "growled", "Grr", "fish", "in a dark cave", "stomped away", "cub"),
     animal(
         "squirrel",
         "chattered",
@@ -209,15 +89,7 @@ pub(super) const ANIMALS: &[Animal] = &[
         "raced up a tree",
         "kit",
     ),
-    animal(
-        "goat",
-        "bleated",
-        "Meh",
-        "leaves",
-        "in a pen behind the farm",
-        "climbed over the rocks",
-        "kid",
-    ),
+    animal("goat", "bleated", "Meh", "leaves", "in a pen behind the farm", "climbed over the rocks", "kid"),
     animal(
         "donkey",
         "brayed",
@@ -227,15 +99,7 @@ pub(super) const ANIMALS: &[Animal] = &[
         "trotted down the lane",
         "foal",
     ),
-    animal(
-        "bird",
-        "chirped",
-        "Tweet",
-        "worms",
-        "in a nest of straw",
-        "flew up into the sky",
-        "baby bird",
-    ),
+    animal("bird", "chirped", "Tweet", "worms", "in a nest of straw", "flew up into the sky", "baby bird"),
     animal(
         "monkey",
         "screeched",
@@ -245,24 +109,8 @@ pub(super) const ANIMALS: &[Animal] = &[
         "swung from branch to branch",
         "baby",
     ),
-    animal(
-        "elephant",
-        "trumpeted",
-        "Toot",
-        "melons",
-        "by the wide river",
-        "marched away",
-        "calf",
-    ),
-    animal(
-        "turtle",
-        "hummed",
-        "Hmm",
-        "lettuce",
-        "under a flat stone",
-        "crept away slowly",
-        "hatchling",
-    ),
+    animal("elephant", "trumpeted", "Toot", "melons", "by the wide river", "marched away", "calf"),
+    animal("turtle", "hummed", "Hmm", "lettuce", "under a flat stone", "crept away slowly", "hatchling"),
     animal(
         "hedgehog",
         "sniffed",
@@ -294,12 +142,7 @@ const fn thing(
     use_past: &'static str,
     use_ing: &'static str,
 ) -> Thing {
-    Thing {
-        name,
-        use_base,
-        use_past,
-        use_ing,
-    }
+    Thing { name, use_base, use_past, use_ing }
 }
 
 pub(super) const THINGS: &[Thing] = &[
@@ -314,70 +157,20 @@ pub(super) const THINGS: &[Thing] = &[
     thing("scarf", "wear the scarf", "wore the scarf", "wearing the scarf"),
     thing("book", "read the book", "read the book", "reading the book"),
     thing("flute", "play the flute", "played the flute", "playing the flute"),
-    thing(
-        "rope",
-        "jump over the rope",
-        "jumped over the rope",
-        "jumping over the rope",
-    ),
+    thing("rope", "jump over the rope", "jumped over the rope", "jumping over the rope"),
     thing("wagon", "pull the wagon", "pulled the wagon", "pulling the wagon"),
     thing("sled", "ride the sled", "rode the sled", "riding the sled"),
     thing("lamp", "light the lamp", "lit the lamp", "lighting the lamp"),
     thing("bell", "ring the bell", "rang the bell", "ringing the bell"),
-    thing(
-        "basket",
-        "fill the basket",
-        "filled the basket",
-        "filling the basket",
-    ),
-    thing(
-        "shovel",
-        "dig with the shovel",
-        "dug with the shovel",
-        "digging with the shovel",
-    ),
-    thing(
-        "puzzle",
-        "solve the puzzle",
-        "solved the puzzle",
-        "solving the puzzle",
-    ),
-    thing(
-        "robot",
-        "wind up the robot",
-        "wound up the robot",
-        "winding up the robot",
-    ),
-    thing(
-        "teddy bear",
-        "hug the teddy bear",
-        "hugged the teddy bear",
-        "hugging the teddy bear",
-    ),
-    thing(
-        "blanket",
-        "sit on the blanket",
-        "sat on the blanket",
-        "sitting on the blanket",
-    ),
-    thing(
-        "umbrella",
-        "open the umbrella",
-        "opened the umbrella",
-        "opening the umbrella",
-    ),
-    thing(
-        "whistle",
-        "blow the whistle",
-        "blew the whistle",
-        "blowing the whistle",
-    ),
-    thing(
-        "mirror",
-        "look into the mirror",
-        "looked into the mirror",
-        "looking into the mirror",
-    ),
+    thing("basket", "fill the basket", "filled the basket", "filling the basket"),
+    thing("shovel", "dig with the shovel", "dug with the shovel", "digging with the shovel"),
+    thing("puzzle", "solve the puzzle", "solved the puzzle", "solving the puzzle"),
+    thing("robot", "wind up the robot", "wound up the robot", "winding up the robot"),
+    thing("teddy bear", "hug the teddy bear", "hugged the teddy bear", "hugging the teddy bear"),
+    thing("blanket", "sit on the blanket", "sat on the blanket", "sitting on the blanket"),
+    thing("umbrella", "open the umbrella", "opened the umbrella", "opening the umbrella"),
+    thing("whistle", "blow the whistle", "blew the whistle", "blowing the whistle"),
+    thing("mirror", "look into the mirror", "looked into the mirror", "looking into the mirror"),
     thing(
         "paint box",
         "paint with the paint box",
@@ -385,31 +178,11 @@ pub(super) const THINGS: &[Thing] = &[
         "painting with the paint box",
     ),
     thing("top", "spin the top", "spun the top", "spinning the top"),
-    thing(
-        "cup",
-        "drink from the cup",
-        "drank from the cup",
-        "drinking from the cup",
-    ),
-    thing(
-        "swing",
-        "sit on the swing",
-        "sat on the swing",
-        "sitting on the swing",
-    ),
+    thing("cup", "drink from the cup", "drank from the cup", "drinking from the cup"),
+    thing("swing", "sit on the swing", "sat on the swing", "sitting on the swing"),
     thing("truck", "load the truck", "loaded the truck", "loading the truck"),
-    thing(
-        "guitar",
-        "play the guitar",
-        "played the guitar",
-        "playing the guitar",
-    ),
-    thing(
-        "balloon",
-        "hold the balloon",
-        "held the balloon",
-        "holding the balloon",
-    ),
+    thing("guitar", "play the guitar", "played the guitar", "playing the guitar"),
+    thing("balloon", "hold the balloon", "held the balloon", "holding the balloon"),
     thing("crown", "wear the crown", "wore the crown", "wearing the crown"),
     thing("box", "open the box", "opened the box", "opening the box"),
     thing("map", "study the map", "studied the map", "studying the map"),
@@ -473,80 +246,25 @@ const fn place(name: &'static str, at: &'static str, to: &'static str, sight: &'
 
 pub(super) const PLACES: &[Place] = &[
     place("park", "in the park", "to the park", "children on the slide"),
-    place(
-        "forest",
-        "in the forest",
-        "into the forest",
-        "tall trees and soft moss",
-    ),
+    place("forest", "in the forest", "into the forest", "tall trees and soft moss"),
     place("beach", "on the beach", "to the beach", "waves and white sand"),
     place("farm", "on the farm", "to the farm", "a tractor in the field"),
-    place(
-        "garden",
-        "in the garden",
-        "into the garden",
-        "bees on the flowers",
-    ),
+    place("garden", "in the garden", "into the garden", "bees on the flowers"),
     place("river", "by the river", "to the river", "fish in the clear water"),
     place("hill", "on the hill", "up the hill", "the whole village below"),
     place("market", "at the market", "to the market", "carts full of fruit"),
-    place(
-        "library",
-        "in the library",
-        "to the library",
-        "shelves up to the ceiling",
-    ),
+    place("library", "in the library", "to the library", "shelves up to the ceiling"),
     place("school", "at school", "to school", "drawings on the wall"),
     place("lake", "by the lake", "to the lake", "boats on the water"),
     place("zoo", "at the zoo", "to the zoo", "a giraffe behind the fence"),
-    place(
-        "village",
-        "in the village",
-        "to the village",
-        "smoke over the roofs",
-    ),
-    place(
-        "meadow",
-        "in the meadow",
-        "to the meadow",
-        "butterflies in the grass",
-    ),
-    place(
-        "attic",
-        "in the attic",
-        "up to the attic",
-        "trunks and old chairs",
-    ),
-    place(
-        "harbor",
-        "at the harbor",
-        "down to the harbor",
-        "ships with tall masts",
-    ),
-    place(
-        "orchard",
-        "in the orchard",
-        "to the orchard",
-        "apples on every branch",
-    ),
-    place(
-        "playground",
-        "on the playground",
-        "to the playground",
-        "a tower of ropes",
-    ),
-    place(
-        "mountain",
-        "on the mountain",
-        "up the mountain",
-        "snow on the peaks",
-    ),
-    place(
-        "castle",
-        "in the old castle",
-        "to the old castle",
-        "ivy on the towers",
-    ),
+    place("village", "in the village", "to the village", "smoke over the roofs"),
+    place("meadow", "in the meadow", "to the meadow", "butterflies in the grass"),
+    place("attic", "in the attic", "up to the attic", "trunks and old chairs"),
+    place("harbor", "at the harbor", "down to the harbor", "ships with tall masts"),
+    place("orchard", "in the orchard", "to the orchard", "apples on every branch"),
+    place("playground", "on the playground", "to the playground", "a tower of ropes"),
+    place("mountain", "on the mountain", "up the mountain", "snow on the peaks"),
+    place("castle", "in the old castle", "to the old castle", "ivy on the towers"),
 ];
 
 /// Where a lost thing may be, after "was".
@@ -622,9 +340,8 @@ pub(super) const COUNTED: &[&str] = &[
     "oranges", "bananas", "grapes", "melons", "olives", "dates",
 ];
 
-pub(super) const NUMBERS: &[&str] = &[
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-];
+pub(super) const NUMBERS: &[&str] =
+    &["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
 /// A kind of weather: the sky, what it does to people, what one wears.
 pub(super) const WEATHER: &[(&str, &str, &str)] = &[
@@ -640,15 +357,8 @@ pub(super) const WEATHER: &[(&str, &str, &str)] = &[
 
 pub(super) const SEASONS: &[&str] = &["spring", "summer", "autumn", "winter"];
 
-pub(super) const DAYS: &[&str] = &[
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
+pub(super) const DAYS: &[&str] =
+    &["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// A fear: the thing, what it turned out to be.
 pub(super) const FEARS: &[(&str, &str)] = &[

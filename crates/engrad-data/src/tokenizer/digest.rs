@@ -30,10 +30,7 @@ impl Digest {
         }
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let [high, low] = [
-                char::from(pair[0]).to_digit(16)?,
-                char::from(pair[1]).to_digit(16)?,
-            ];
+            let [high, low] = [char::from(pair[0]).to_digit(16)?, char::from(pair[1]).to_digit(16)?];
             *byte = (high * 16 + low) as u8;
         }
         Some(Digest(bytes))
@@ -73,10 +70,7 @@ pub(super) fn of(backend: &tokenizers::Tokenizer, pieces: &[(u32, String)]) -> R
         // A vocabulary without bytes or an unknown token cannot spell every probe; that is a property too.
         match backend.encode_fast(probe, false) {
             Ok(encoding) => {
-                encoding
-                    .get_ids()
-                    .iter()
-                    .for_each(|id| hash.update(id.to_le_bytes()));
+                encoding.get_ids().iter().for_each(|id| hash.update(id.to_le_bytes()));
                 hash.update([1]);
             }
             Err(_) => hash.update([0]),

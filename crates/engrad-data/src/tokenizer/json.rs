@@ -16,14 +16,8 @@ const CONFIG_LIMIT: u64 = 16 << 20;
 /// checked here first.
 pub(super) fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, String> {
     let json: Value = serde_json::from_slice(bytes).map_err(|error| format!("not valid JSON: {error}"))?;
-    let model = json
-        .get("model")
-        .ok_or("has no \"model\": not a tokenizer.json")?;
-    if model
-        .get("dropout")
-        .and_then(Value::as_f64)
-        .is_some_and(|dropout| dropout > 0.0)
-    {
+    let model = json.get("model").ok_or("has no \"model\": not a tokenizer.json")?;
+    if model.get("dropout").and_then(Value::as_f64).is_some_and(|dropout| dropout > 0.0) {
         return Err("BPE dropout makes its encoding random: set \"dropout\" to null".into());
     }
     check_prefix(model)?;
@@ -35,28 +29,18 @@ pub(super) fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, String> {
 
 /// The right half of a merge must begin with the continuing-subword prefix, which the backend cuts off unseen.
 fn check_prefix(model: &Value) -> Result<(), String> {
-    let Some(prefix) = model
-        .get("continuing_subword_prefix")
-        .and_then(Value::as_str)
-        .filter(|p| !p.is_empty())
+    let Some(prefix) =
+        model.get("continuing_subword_prefix").and_then(Value::as_str).filter(|p| !p.is_empty())
     else {
         return Ok(());
     };
-    for (rank, merge) in model
-        .get("merges")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
+    for (rank, merge) in model.get("merges").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let right = match merge {
             Value::String(pair) => pair.split(' ').nth(1),
             pair => pair.get(1).and_then(Value::as_str),
         };
         if right.is_some_and(|right| !right.starts_with(prefix)) {
-            return Err(format!(
-                "merge {rank} lacks the continuing-subword prefix {prefix:?}"
-            ));
+            return Err(format!("merge {rank} lacks the continuing-subword prefix {prefix:?}"));
         }
     }
     Ok(())
@@ -64,18 +48,9 @@ fn check_prefix(model: &Value) -> Result<(), String> {
 
 /// Ids of added tokens near the end of u32 overflow in the backend.
 fn check_added(json: &Value) -> Result<(), String> {
-    for (index, token) in json
-        .get("added_tokens")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .enumerate()
+    for (index, token) in json.get("added_tokens").and_then(Value::as_array).into_iter().flatten().enumerate()
     {
-        if token
-            .get("id")
-            .and_then(Value::as_u64)
-            .is_some_and(|id| id > i32::MAX as u64)
-        {
+        if token.get("id").and_then(Value::as_u64).is_some_and(|id| id > i32::MAX as u64) {
             return Err(format!("added token {index} has an id out of any sensible range"));
         }
     }
@@ -88,9 +63,8 @@ fn check_normalizer(normalizer: &Value) -> Result<(), String> {
     if normalizer.get("type").and_then(Value::as_str) == Some("Precompiled") {
         return Err("a normalizer with a precompiled character map is not supported".into());
     }
-    let pattern = normalizer
-        .get("pattern")
-        .and_then(|pattern| pattern.get("String").or(pattern.get("Regex")));
+    let pattern =
+        normalizer.get("pattern").and_then(|pattern| pattern.get("String").or(pattern.get("Regex")));
     if pattern.and_then(Value::as_str) == Some("") {
         return Err("a normalizer that replaces the empty string is not supported".into());
     }
@@ -101,19 +75,11 @@ fn check_normalizer(normalizer: &Value) -> Result<(), String> {
 /// Stripping from the end of a token shorter than the count underflows in the backend.
 fn check_decoder(decoder: &Value) -> Result<(), String> {
     if decoder.get("type").and_then(Value::as_str) == Some("Strip")
-        && decoder
-            .get("stop")
-            .and_then(Value::as_u64)
-            .is_some_and(|stop| stop > 0)
+        && decoder.get("stop").and_then(Value::as_u64).is_some_and(|stop| stop > 0)
     {
         return Err("a decoder that strips from the end of tokens is not supported".into());
     }
-    decoder
-        .get("decoders")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .try_for_each(check_decoder)
+    decoder.get("decoders").and_then(Value::as_array).into_iter().flatten().try_for_each(check_decoder)
 }
 
 /// Names of the begin and end tokens in the `tokenizer_config.json` beside `path`; `None` for each it does not name.
@@ -128,10 +94,7 @@ pub(super) fn marks_beside(path: &Path) -> Result<(Option<String>, Option<String
     // Written as a string, or as an added token with its text in `content`.
     let name = |key: &str| {
         let value = json.get(key)?;
-        value
-            .as_str()
-            .or_else(|| value.get("content")?.as_str())
-            .map(str::to_owned)
+        value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
     };
     Ok((name("bos_token"), name("eos_token")))
 }

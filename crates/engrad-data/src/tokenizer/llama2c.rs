@@ -11,50 +11,30 @@ const FIRST_BYTE: usize = 3;
 const FIRST_NORMAL: usize = FIRST_BYTE + 256;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, String> {
-    let mut rest = bytes
-        .get(4..)
-        .ok_or("shorter than the 4 bytes of its first field")?;
+    let mut rest = bytes.get(4..).ok_or("shorter than the 4 bytes of its first field")?;
     let mut pieces = Vec::new();
     while !rest.is_empty() {
         let id = pieces.len();
         let at = bytes.len() - rest.len();
         let Some((head, tail)) = rest.split_first_chunk::<8>() else {
-            return Err(format!(
-                "not a tokenizer file, or cut short in piece {id} (byte {at})"
-            ));
+            return Err(format!("not a tokenizer file, or cut short in piece {id} (byte {at})"));
         };
         let [s0, s1, s2, s3, l0, l1, l2, l3] = *head;
         let length = i32::from_le_bytes([l0, l1, l2, l3]);
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|length| (1..=PIECE_LIMIT).contains(length));
+        let length = usize::try_from(length).ok().filter(|length| (1..=PIECE_LIMIT).contains(length));
         let length = length.ok_or_else(|| {
-            format!(
-                "not a tokenizer file: piece {id} has an impossible length (byte {})",
-                at + 4
-            )
+            format!("not a tokenizer file: piece {id} has an impossible length (byte {})", at + 4)
         })?;
-        let text = tail
-            .get(..length)
-            .ok_or_else(|| format!("cut short in piece {id} (byte {})", at + 8))?;
+        let text = tail.get(..length).ok_or_else(|| format!("cut short in piece {id} (byte {})", at + 8))?;
         let text =
             std::str::from_utf8(text).map_err(|_| format!("piece {id} is not UTF-8 (byte {})", at + 8))?;
         rest = &tail[length..];
         pieces.push(piece(id, text, f32::from_le_bytes([s0, s1, s2, s3]))?);
     }
     if pieces.len() < FIRST_NORMAL {
-        return Err(format!(
-            "holds {} pieces, fewer than the {FIRST_NORMAL} marks and bytes",
-            pieces.len()
-        ));
+        return Err(format!("holds {} pieces, fewer than the {FIRST_NORMAL} marks and bytes", pieces.len()));
     }
-    scored::build(
-        &pieces,
-        Rules {
-            dummy_prefix: true,
-            collapse_spaces: false,
-        },
-    )
+    scored::build(&pieces, Rules { dummy_prefix: true, collapse_spaces: false })
 }
 
 fn piece(id: usize, text: &str, score: f32) -> Result<Piece, String> {
@@ -71,9 +51,5 @@ fn piece(id: usize, text: &str, score: f32) -> Result<Piece, String> {
         }
         _ => (text, Kind::Normal),
     };
-    Ok(Piece {
-        text: text.to_owned(),
-        score,
-        kind,
-    })
+    Ok(Piece { text: text.to_owned(), score, kind })
 }

@@ -85,10 +85,7 @@ impl Tokenizer {
 
     /// The tokenizer file in `directory`, if there is one.
     pub fn find_in(directory: &Path) -> Option<PathBuf> {
-        FILE_NAMES
-            .iter()
-            .map(|name| directory.join(name))
-            .find(|path| path.is_file())
+        FILE_NAMES.iter().map(|name| directory.join(name)).find(|path| path.is_file())
     }
 
     /// Wraps a backend; `bos` and `eos` override the search among the usual names.
@@ -101,23 +98,14 @@ impl Tokenizer {
             None => names.iter().find_map(|name| backend.token_to_id(name)),
         };
         let (bos, eos) = (find(bos, &BOS_NAMES), find(eos, &EOS_NAMES));
-        let mut pieces: Vec<(u32, String)> = backend
-            .get_vocab(true)
-            .into_iter()
-            .map(|(piece, id)| (id, piece))
-            .collect();
+        let mut pieces: Vec<(u32, String)> =
+            backend.get_vocab(true).into_iter().map(|(piece, id)| (id, piece)).collect();
         pieces.sort_unstable();
         let last = pieces.last().ok_or("the vocabulary is empty")?.0;
         let vocabulary = last.checked_add(1).filter(|size| *size <= i32::MAX as u32);
         let vocabulary = vocabulary.ok_or_else(|| format!("token id {last} is out of any sensible range"))?;
         let digest = digest::of(&backend, &pieces)?;
-        Ok(Tokenizer {
-            backend,
-            bos,
-            eos,
-            vocabulary,
-            digest,
-        })
+        Ok(Tokenizer { backend, bos, eos, vocabulary, digest })
     }
 
     /// Ids of `text`, without any mark at its ends. The empty text has no ids.
@@ -126,10 +114,7 @@ impl Tokenizer {
     /// [`Error::Tokenize`] when the vocabulary has neither a piece nor a substitute for a character.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.backend.encode_fast(text, false);
-        Ok(encoding
-            .map_err(|error| refusal("encode", error))?
-            .get_ids()
-            .to_vec())
+        Ok(encoding.map_err(|error| refusal("encode", error))?.get_ids().to_vec())
     }
 
     /// [`Tokenizer::encode`] of each text, on all cores, in order.
@@ -140,10 +125,7 @@ impl Tokenizer {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let encodings = self.backend.encode_batch_fast(texts, false);
         let encodings = encodings.map_err(|error| refusal("encode", error))?;
-        Ok(encodings
-            .iter()
-            .map(|encoding| encoding.get_ids().to_vec())
-            .collect())
+        Ok(encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect())
     }
 
     /// Text of `ids`. Special tokens have no text; bytes that are not UTF-8 become U+FFFD; where encoding puts a
@@ -153,18 +135,11 @@ impl Tokenizer {
     /// [`Error::Tokenize`] for an id outside the vocabulary, with its position.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         if let Some((position, id)) = ids.iter().enumerate().find(|(_, id)| **id >= self.vocabulary) {
-            let problem = format!(
-                "id {id} at position {position} is outside its vocabulary of {}",
-                self.vocabulary
-            );
-            return Err(Error::Tokenize {
-                action: "decode",
-                problem,
-            });
+            let problem =
+                format!("id {id} at position {position} is outside its vocabulary of {}", self.vocabulary);
+            return Err(Error::Tokenize { action: "decode", problem });
         }
-        self.backend
-            .decode(ids, true)
-            .map_err(|error| refusal("decode", error))
+        self.backend.decode(ids, true).map_err(|error| refusal("decode", error))
     }
 
     /// A decoder for text that arrives one id at a time.
@@ -197,20 +172,14 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Io`] when the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let text = self
-            .backend
-            .to_string(false)
-            .map_err(|error| refusal("save", error))?;
+        let text = self.backend.to_string(false).map_err(|error| refusal("save", error))?;
         write_durably(path, text.as_bytes())
     }
 }
 
 /// The backend's error as ours, on one line.
 fn refusal(action: &'static str, error: tokenizers::Error) -> Error {
-    Error::Tokenize {
-        action,
-        problem: error.to_string().replace('\n', " "),
-    }
+    Error::Tokenize { action, problem: error.to_string().replace('\n', " ") }
 }
 
 #[cfg(test)]

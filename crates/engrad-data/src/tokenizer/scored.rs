@@ -87,12 +87,9 @@ pub(super) fn build(pieces: &[Piece], rules: Rules) -> Result<Tokenizer, String>
     }
     tokenizer.with_decoder(Some(Decoders::new(decoders)));
 
-    let marks = pieces
-        .iter()
-        .filter(|piece| matches!(piece.kind, Kind::Control | Kind::Unknown));
-    let marks: Vec<AddedToken> = marks
-        .map(|piece| AddedToken::from(piece.text.clone(), true).normalized(false))
-        .collect();
+    let marks = pieces.iter().filter(|piece| matches!(piece.kind, Kind::Control | Kind::Unknown));
+    let marks: Vec<AddedToken> =
+        marks.map(|piece| AddedToken::from(piece.text.clone(), true).normalized(false)).collect();
     tokenizer.add_special_tokens(&marks);
     Ok(tokenizer)
 }
@@ -109,10 +106,7 @@ fn index(pieces: &[Piece]) -> Result<HashMap<&str, u32>, String> {
             return Err(format!("piece {id} is empty"));
         }
         if piece.text.len() > PIECE_LIMIT {
-            return Err(format!(
-                "piece {id} has {} bytes, more than {PIECE_LIMIT}",
-                piece.text.len()
-            ));
+            return Err(format!("piece {id} has {} bytes, more than {PIECE_LIMIT}", piece.text.len()));
         }
         if !piece.score.is_finite() {
             return Err(format!("piece {id} has the score {}", piece.score));
@@ -129,17 +123,10 @@ fn index(pieces: &[Piece]) -> Result<HashMap<&str, u32>, String> {
 fn merges(pieces: &[Piece], ids: &HashMap<&str, u32>) -> Vec<(String, String)> {
     let normal = |text: &str| {
         let id = *ids.get(text)?;
-        pieces
-            .get(id as usize)
-            .filter(|piece| piece.kind == Kind::Normal)
-            .map(|_| id)
+        pieces.get(id as usize).filter(|piece| piece.kind == Kind::Normal).map(|_| id)
     };
     let mut splits: Vec<(usize, u32, u32)> = Vec::new();
-    for (id, piece) in pieces
-        .iter()
-        .enumerate()
-        .filter(|(_, piece)| piece.kind == Kind::Normal)
-    {
+    for (id, piece) in pieces.iter().enumerate().filter(|(_, piece)| piece.kind == Kind::Normal) {
         for (at, _) in piece.text.char_indices().skip(1) {
             let (left, right) = piece.text.split_at(at);
             if let (Some(left), Some(right)) = (normal(left), normal(right)) {
@@ -150,8 +137,5 @@ fn merges(pieces: &[Piece], ids: &HashMap<&str, u32>) -> Vec<(String, String)> {
     // The scores are finite, so this order is total; the ids make it independent of the sort.
     splits.sort_unstable_by(|a, b| pieces[b.0].score.total_cmp(&pieces[a.0].score).then(a.cmp(b)));
     let text = |id: u32| pieces[id as usize].text.clone();
-    splits
-        .into_iter()
-        .map(|(_, left, right)| (text(left), text(right)))
-        .collect()
+    splits.into_iter().map(|(_, left, right)| (text(left), text(right))).collect()
 }

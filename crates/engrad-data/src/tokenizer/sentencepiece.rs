@@ -17,10 +17,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, String> {
     let mut pieces = Vec::new();
     // The protobuf defaults: unigram, a dummy prefix, extra spaces removed.
     let mut model_type = 1;
-    let mut rules = Rules {
-        dummy_prefix: true,
-        collapse_spaces: true,
-    };
+    let mut rules = Rules { dummy_prefix: true, collapse_spaces: true };
     let mut fields = Fields { bytes, at: 0 };
     while let Some((number, value)) = fields.next()? {
         match (number, value) {
@@ -39,12 +36,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, String> {
     }
     match model_type {
         MODEL_TYPE_BPE => scored::build(&pieces, rules),
-        1 => Err(format!(
-            "a unigram SentencePiece model; only the BPE kind is read: {ADVICE}"
-        )),
-        other => Err(format!(
-            "a SentencePiece model of type {other}; only the BPE kind is read: {ADVICE}"
-        )),
+        1 => Err(format!("a unigram SentencePiece model; only the BPE kind is read: {ADVICE}")),
+        other => Err(format!("a SentencePiece model of type {other}; only the BPE kind is read: {ADVICE}")),
     }
 }
 
@@ -53,9 +46,7 @@ fn normalizer(body: &[u8], rules: &mut Rules) -> Result<(), String> {
     while let Some((number, value)) = fields.next()? {
         match (number, value) {
             (2, Value::Bytes(map)) if !map.is_empty() => {
-                return Err(format!(
-                    "the SentencePiece model maps characters before splitting: {ADVICE}"
-                ));
+                return Err(format!("the SentencePiece model maps characters before splitting: {ADVICE}"));
             }
             (3, Value::Integer(value)) => rules.dummy_prefix = value != 0,
             (4, Value::Integer(value)) => rules.collapse_spaces = value != 0,
@@ -66,11 +57,7 @@ fn normalizer(body: &[u8], rules: &mut Rules) -> Result<(), String> {
 }
 
 fn piece(body: &[u8], id: usize) -> Result<Piece, String> {
-    let mut piece = Piece {
-        text: String::new(),
-        score: 0.0,
-        kind: Kind::Normal,
-    };
+    let mut piece = Piece { text: String::new(), score: 0.0, kind: Kind::Normal };
     let mut fields = Fields { bytes: body, at: 0 };
     while let Some((number, value)) = fields.next().map_err(|error| format!("piece {id}: {error}"))? {
         match (number, value) {
@@ -122,10 +109,7 @@ impl<'a> Fields<'a> {
         let value = match key & 7 {
             0 => self.varint().map(Value::Integer),
             1 => self.take(8).map(|_| Value::Fixed64),
-            2 => self
-                .varint()
-                .and_then(|length| self.take(usize::try_from(length).ok()?))
-                .map(Value::Bytes),
+            2 => self.varint().and_then(|length| self.take(usize::try_from(length).ok()?)).map(Value::Bytes),
             5 => self
                 .take(4)
                 .and_then(|bytes| Some(Value::Fixed32(u32::from_le_bytes(bytes.try_into().ok()?)))),

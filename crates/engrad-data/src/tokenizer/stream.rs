@@ -23,11 +23,7 @@ pub struct StreamDecoder<'t> {
 
 impl<'t> StreamDecoder<'t> {
     pub(super) fn new(tokenizer: &'t Tokenizer) -> Self {
-        StreamDecoder {
-            tokenizer,
-            ids: Vec::new(),
-            shown: 0,
-        }
+        StreamDecoder { tokenizer, ids: Vec::new(), shown: 0 }
     }
 
     /// Takes the next id and returns the text that became certain, often one word, sometimes nothing.
@@ -71,11 +67,7 @@ fn beyond(before: &str, after: &str) -> String {
         return new.to_owned();
     }
     // Bytes that turned out invalid change text already shown; only what follows the common part is new.
-    let shared = before
-        .chars()
-        .zip(after.chars())
-        .take_while(|(a, b)| a == b)
-        .map(|(a, _)| a.len_utf8())
-        .sum();
+    let shared =
+        before.chars().zip(after.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
     after.get(shared..).unwrap_or_default().to_owned()
 }

@@ -8,9 +8,7 @@ use super::*;
 
 /// A file of the published tokenizers, or `None` (with a message) on a machine that does not have them.
 fn published(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data/llama2c")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/llama2c").join(name);
     if !path.exists() {
         eprintln!("skipped: {} is not on this machine", path.display());
         return None;
@@ -20,9 +18,8 @@ fn published(name: &str) -> Option<PathBuf> {
 
 /// A llama2.c file: the marks, the bytes, then `pieces`.
 fn llama2c_file(pieces: &[(&str, f32)]) -> Vec<u8> {
-    let mut all: Vec<(String, f32)> = ["<unk>", "\n<s>\n", "\n</s>\n"]
-        .map(|mark| (mark.to_owned(), 0.0))
-        .to_vec();
+    let mut all: Vec<(String, f32)> =
+        ["<unk>", "\n<s>\n", "\n</s>\n"].map(|mark| (mark.to_owned(), 0.0)).to_vec();
     all.extend((0..=u8::MAX).map(|byte| (scored::byte_piece(byte), 0.0)));
     all.extend(pieces.iter().map(|(piece, score)| ((*piece).to_owned(), *score)));
     let mut bytes = 10u32.to_le_bytes().to_vec();
@@ -62,11 +59,7 @@ const SMALL: [(&str, f32); 10] = [
 fn encode_by_search(pieces: &[(String, f32)], text: &str) -> Vec<u32> {
     let find = |text: &str| pieces.iter().position(|(piece, _)| piece == text);
     let mut ids = Vec::new();
-    let text = if text.is_empty() {
-        String::new()
-    } else {
-        format!(" {text}")
-    };
+    let text = if text.is_empty() { String::new() } else { format!(" {text}") };
     for character in text.chars().map(String::from) {
         match find(&character) {
             Some(id) => ids.push(id),
@@ -106,35 +99,21 @@ fn pieces_of(file: &[u8]) -> Vec<(String, f32)> {
 
 #[test]
 fn llama_vectors_are_reproduced_from_both_formats() {
-    let (Some(bin), Some(model), Some(expected)) = (
-        published("tokenizer.bin"),
-        published("tokenizer.model"),
-        published("expected.json"),
-    ) else {
+    let (Some(bin), Some(model), Some(expected)) =
+        (published("tokenizer.bin"), published("tokenizer.model"), published("expected.json"))
+    else {
         return;
     };
     let json: serde_json::Value = serde_json::from_slice(&fs::read(expected).unwrap()).unwrap();
-    let key = json
-        .as_object()
-        .unwrap()
-        .keys()
-        .find(|key| key.contains("encode vectors"))
-        .unwrap();
+    let key = json.as_object().unwrap().keys().find(|key| key.contains("encode vectors")).unwrap();
     let vectors: Vec<(String, Vec<u32>)> = serde_json::from_value(json[key].clone()).unwrap();
     assert!(vectors.len() >= 5);
     let directory = TempDir::new().unwrap();
     let saved = directory.path().join("tokenizer.json");
     let bin = Tokenizer::load(&bin).unwrap();
     bin.save(&saved).unwrap();
-    for tokenizer in [
-        &bin,
-        &Tokenizer::load(&model).unwrap(),
-        &Tokenizer::load(&saved).unwrap(),
-    ] {
-        assert_eq!(
-            (tokenizer.vocab_size(), tokenizer.bos(), tokenizer.eos()),
-            (32_000, Some(1), Some(2))
-        );
+    for tokenizer in [&bin, &Tokenizer::load(&model).unwrap(), &Tokenizer::load(&saved).unwrap()] {
+        assert_eq!((tokenizer.vocab_size(), tokenizer.bos(), tokenizer.eos()), (32_000, Some(1), Some(2)));
         assert_eq!(tokenizer.digest(), bin.digest());
         for (text, ids) in &vectors {
             let mut found = vec![1];
@@ -153,21 +132,10 @@ fn small_published_vocabulary_agrees_with_the_search_and_round_trips() {
     let tokenizer = Tokenizer::load(&path).unwrap();
     assert_eq!(tokenizer.vocab_size(), 512);
     let json: serde_json::Value = serde_json::from_slice(&fs::read(expected).unwrap()).unwrap();
-    let story = json
-        .as_object()
-        .unwrap()
-        .values()
-        .find_map(|value| value.as_str())
-        .unwrap()
-        .to_owned();
+    let story = json.as_object().unwrap().values().find_map(|value| value.as_str()).unwrap().to_owned();
     let pieces = pieces_of(&fs::read(&path).unwrap());
-    for text in [
-        &story,
-        "  two  spaces\n\n\ttab — naïve 東京 🙂 ▁",
-        "<s> is text </s>",
-        " leading",
-        "",
-    ] {
+    for text in [&story, "  two  spaces\n\n\ttab — naïve 東京 🙂 ▁", "<s> is text </s>", " leading", ""]
+    {
         let ids = tokenizer.encode(text).unwrap();
         assert_eq!(ids, encode_by_search(&pieces, text), "{text:?}");
         assert_eq!(tokenizer.decode(&ids).unwrap(), text);
@@ -214,10 +182,7 @@ fn stream_gives_up_on_bytes_that_are_no_character() {
 fn id_outside_the_vocabulary_is_named() {
     let tokenizer = load(&llama2c_file(&SMALL)).unwrap();
     let error = tokenizer.decode(&[1, 300]).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "the tokenizer cannot decode: id 300 at position 1 is outside its vocabulary of 269"
-    );
+    assert_eq!(error, "the tokenizer cannot decode: id 300 at position 1 is outside its vocabulary of 269");
 }
 
 #[test]
@@ -226,20 +191,14 @@ fn trained_vocabulary_is_deterministic_and_spells_everything() {
     let train = || Tokenizer::train_bpe(texts.iter(), &TrainBpe::new(285)).unwrap();
     let (first, second) = (train(), train());
     assert_eq!(first.digest(), second.digest());
-    assert_eq!(
-        (first.vocab_size(), first.bos(), first.eos()),
-        (285, Some(1), Some(2))
-    );
+    assert_eq!((first.vocab_size(), first.bos(), first.eos()), (285, Some(1), Some(2)));
     let directory = TempDir::new().unwrap();
     let saved = directory.path().join("tokenizer.json");
     first.save(&saved).unwrap();
     let loaded = Tokenizer::load(directory.path()).unwrap();
     assert_eq!(loaded.digest(), first.digest());
     second.save(&directory.path().join("second")).unwrap();
-    assert_eq!(
-        fs::read(&saved).unwrap(),
-        fs::read(directory.path().join("second")).unwrap()
-    );
+    assert_eq!(fs::read(&saved).unwrap(), fs::read(directory.path().join("second")).unwrap());
     for text in ["the cat", " 東京\n\t🙂", "x"] {
         assert_eq!(loaded.decode(&loaded.encode(text).unwrap()).unwrap(), text);
     }
@@ -252,11 +211,7 @@ fn config_beside_names_the_marks() {
     let tokenizer = load(&llama2c_file(&SMALL)).unwrap();
     let path = directory.path().join("tokenizer.json");
     tokenizer.save(&path).unwrap();
-    write(
-        &directory,
-        "tokenizer_config.json",
-        br#"{"bos_token": null, "eos_token": {"content": "abc"}}"#,
-    );
+    write(&directory, "tokenizer_config.json", br#"{"bos_token": null, "eos_token": {"content": "abc"}}"#);
     let loaded = Tokenizer::load(&path).unwrap();
     assert_eq!((loaded.bos(), loaded.eos()), (Some(1), Some(260)));
 }
@@ -273,22 +228,13 @@ fn unusable_files_are_refused_with_the_reason() {
         (Vec::new(), "is empty"),
         (b"{}".to_vec(), "has no \"model\""),
         (b"{ not json".to_vec(), "not valid JSON"),
-        (
-            br#"{"model": {"type": "BPE", "dropout": 0.1}}"#.to_vec(),
-            "random",
-        ),
-        (
-            br#"{"model": {}, "normalizer": {"type": "Precompiled"}}"#.to_vec(),
-            "character map",
-        ),
+        (br#"{"model": {"type": "BPE", "dropout": 0.1}}"#.to_vec(), "random"),
+        (br#"{"model": {}, "normalizer": {"type": "Precompiled"}}"#.to_vec(), "character map"),
         (
             br#"{"model": {}, "normalizer": {"normalizers": [{"pattern": {"String": ""}}]}}"#.to_vec(),
             "empty string",
         ),
-        (
-            br#"{"model": {}, "decoder": {"type": "Strip", "stop": 1}}"#.to_vec(),
-            "strips from the end",
-        ),
+        (br#"{"model": {}, "decoder": {"type": "Strip", "stop": 1}}"#.to_vec(), "strips from the end"),
         (unigram.to_vec(), "unigram"),
         (llama2c_file(&[])[..200].to_vec(), "cut short in piece"),
         (nan, "piece 268 has the score NaN"),

@@ -31,10 +31,7 @@ pub struct TrainBpe {
 impl TrainBpe {
     /// The usual settings for a vocabulary of the given size.
     pub fn new(vocabulary: u32) -> Self {
-        TrainBpe {
-            vocabulary,
-            min_frequency: 2,
-        }
+        TrainBpe { vocabulary, min_frequency: 2 }
     }
 }
 
@@ -76,12 +73,8 @@ impl Tokenizer {
         backend.with_decoder(Some(ByteLevel::default()));
         // The wrapper, since the backend holds its model behind one.
         let mut trainer: TrainerWrapper = trainer.into();
-        backend
-            .train(&mut trainer, texts)
-            .map_err(|error| refusal("train", error))?;
-        Tokenizer::new(backend, Some("<s>"), Some("</s>")).map_err(|problem| Error::Tokenize {
-            action: "train",
-            problem,
-        })
+        backend.train(&mut trainer, texts).map_err(|error| refusal("train", error))?;
+        Tokenizer::new(backend, Some("<s>"), Some("</s>"))
+            .map_err(|problem| Error::Tokenize { action: "train", problem })
     }
 }

@@ -26,11 +26,8 @@ pub(crate) fn small(change: impl FnOnce(&mut ModelConfig)) -> Model {
     change(&mut config);
     config.validate().unwrap();
     let mut bits = 0x9e37_79b9u32;
-    let mut tensors: Vec<Vec<f32>> = config
-        .parameters()
-        .iter()
-        .map(|p| (0..p.len()).map(|_| next(&mut bits)).collect())
-        .collect();
+    let mut tensors: Vec<Vec<f32>> =
+        config.parameters().iter().map(|p| (0..p.len()).map(|_| next(&mut bits)).collect()).collect();
     tensors[0][..3].copy_from_slice(&[-0.0, f32::NAN, f32::MIN_POSITIVE / 2.0]);
     Model { config, tensors }
 }
@@ -44,10 +41,7 @@ fn next(bits: &mut u32) -> f32 {
 #[track_caller]
 pub(crate) fn assert_same_bits(a: &Model, b: &Model) {
     let bits = |m: &Model| -> Vec<Vec<u32>> {
-        m.tensors
-            .iter()
-            .map(|t| t.iter().map(|v| v.to_bits()).collect())
-            .collect()
+        m.tensors.iter().map(|t| t.iter().map(|v| v.to_bits()).collect()).collect()
     };
     assert_eq!(a.config, b.config);
     assert!(bits(a) == bits(b), "tensors differ");
@@ -79,11 +73,7 @@ pub(crate) fn save_small(root: &Path, step: u64) -> PathBuf {
     let second = [3.0, step as f32];
     let moments: Vec<NamedTensor<'_>> = [("first.a", &[1.0, 2.0][..]), ("second.a", &second)]
         .into_iter()
-        .map(|(name, data)| NamedTensor {
-            name: name.into(),
-            shape: vec![data.len()].into(),
-            data,
-        })
+        .map(|(name, data)| NamedTensor { name: name.into(), shape: vec![data.len()].into(), data })
         .collect();
     let contents = Contents {
         model: model.view(),
@@ -114,9 +104,7 @@ pub(crate) fn one_line<T: std::fmt::Debug>(result: Result<T, StoreError>, file: 
 
 /// Third-party files of the development tree; `None`, with a message, on a machine without them.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let found = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data")
-        .join(path);
+    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
     if found.exists() {
         return Some(found);
     }
@@ -125,7 +113,5 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
 }
 
 pub(crate) fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(path)
 }
