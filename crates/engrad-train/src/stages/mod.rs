@@ -2,7 +2,7 @@
 //!
 //! A stage is one program that runs on the engine. Between stages the host keeps the residual stream, RMSNorm and
 //! the loss. Every stage is written once, as a forward function over its own inputs; its backward function is
-//! derived ([`engrad_mil::differentiate`]) and both are packed to the input layout ([`engrad_mil::pack`]). Nothing
+//! derived ([`mod@engrad_mil::differentiate`]) and both are packed to the input layout ([`engrad_mil::pack`]). Nothing
 //! here knows an engine, a layer number or a weight's value.
 
 mod attention;
