@@ -42,7 +42,7 @@ impl LossScale {
         if let Self::Dynamic { scale, good } = self {
             if !finite {
                 (*scale, *good) = ((*scale / 2.0).max(RANGE.0), 0);
-            } else if *good + 1 >= GROWTH_INTERVAL {
+            } else if good.saturating_add(1) >= GROWTH_INTERVAL {
                 (*scale, *good) = ((*scale * 2.0).min(RANGE.1), 0);
             } else {
                 *good += 1;

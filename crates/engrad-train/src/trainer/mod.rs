@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use engrad_data::{Dataset, Sampler};
 use engrad_model::Parameter;
-use engrad_store::{Checkpoint, Contents, Model, ModelView, NamedTensor, NamedTensorMut};
+use engrad_store::{Checkpoint, Contents, Model, ModelView, NamedTensor, NamedTensorMut, StoreError};
 
 use crate::evaluate::Execution;
 use crate::optimizer::{AdamW, LossScale, Schedule, global_norm};
@@ -139,6 +139,10 @@ impl<'a> Trainer<'a> {
         dataset: Arc<Dataset>,
     ) -> Result<Self, TrainError> {
         let state: TrainingState = checkpoint.state()?;
+        if let Some(message) = state.fault(checkpoint.step()) {
+            let path = checkpoint.path().to_owned();
+            return Err(StoreError::Syntax { path, message: format!("training state: {message}") }.into());
+        }
         let model = checkpoint.load_model()?;
         let mut trainer = Self::new(execution, settings, model, dataset)?;
         let names = moment_names(&trainer.parameters);
@@ -153,8 +157,9 @@ impl<'a> Trainer<'a> {
         trainer.optimizer.updates = state.updates;
         trainer.sampler =
             Sampler::resume(Arc::clone(&trainer.dataset), trainer.network.sequence(), state.cursor)?;
-        // A scale set by hand on resumption wins over the saved one.
-        if matches!(trainer.loss_scale, LossScale::Dynamic { .. }) {
+        // A scale set by hand on resumption wins over the saved one, and that of fp32 programs is none for fp16.
+        if let (LossScale::Dynamic { .. }, LossScale::Dynamic { .. }) = (trainer.loss_scale, state.loss_scale)
+        {
             trainer.loss_scale = state.loss_scale;
         }
         trainer.step = state.step;

@@ -18,6 +18,8 @@ use crate::sources::{self, ModelSource};
 /// Where default runs and generated data go.
 const RUNS: &str = "runs";
 const DATA: &str = "data";
+/// Default learning rate for given weights: at the rate for random ones, the first steps undo what they know.
+const FINE_TUNING_RATE: f64 = 2e-5;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -52,7 +54,7 @@ pub(crate) struct Arguments {
     /// Step at which the cosine schedule ends [default: the number of steps, at least 2000]
     #[arg(long, value_name = "N")]
     decay_steps: Option<u64>,
-    /// Peak learning rate [default: 5e-4]
+    /// Peak learning rate [default: 5e-4 from scratch, 2e-5 from given weights]
     #[arg(long, visible_alias = "lr", value_name = "RATE")]
     learning_rate: Option<f64>,
     /// Weight decay; norms have none [default: 0.1]
@@ -147,9 +149,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let base = file.or_else(|| saved.clone()).unwrap_or_default();
     let mut config = arguments.apply(base);
     config.train.validate()?;
-    let done = checkpoint.as_ref().map_or(0, Checkpoint::step);
-    if done >= config.train.steps {
-        bail!("the run already has {done} of {} steps; ask for more with --steps", config.train.steps);
+    if config.train.steps == 0 {
+        bail!("--steps 0 leaves nothing to do; ask for at least 1");
+    }
+    // A run killed just after its last checkpoint is complete: resuming it is no error.
+    if let Some(done) = checkpoint.as_ref().map(Checkpoint::step).filter(|&done| done >= config.train.steps) {
+        let steps = config.train.steps;
+        display::print_line(&format!(
+            "the run already has {done} of {steps} steps; ask for more with --steps"
+        ));
+        return Ok(());
     }
 
     let engine = Environment::new(&ExecutionFlags {
@@ -170,6 +179,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         check_resumable(&config, saved, &model_config)?;
     }
     environment::reserve(model_config.parameter_count())?;
+    // A configuration file, like a flag, is the user's word on the rate.
+    if weights.is_some() && arguments.learning_rate.is_none() && arguments.config.is_none() {
+        config.train.learning_rate = FINE_TUNING_RATE;
+    }
     let data = match &config.data {
         Some(path) => path.clone(),
         None => sources::stories(Path::new(DATA), model_config.vocab)?,
