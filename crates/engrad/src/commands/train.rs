@@ -144,9 +144,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let file = arguments.config.as_deref().map(RunConfig::read).transpose()?;
     let out = run_folder(&arguments, file.as_ref())?;
     let checkpoints = out.join("checkpoints");
-    let mut checkpoint = if arguments.resume { Some(newest(&checkpoints)?) } else { None };
+    let started = out.join("config.toml");
+    // A run killed before its first checkpoint has nothing but its configuration, and begins again.
+    let restart =
+        arguments.resume && started.is_file() && engrad_store::checkpoints(&checkpoints)?.is_empty();
+    let mut checkpoint = if arguments.resume && !restart { Some(newest(&checkpoints)?) } else { None };
     let saved = checkpoint.as_mut().map(saved_config).transpose()?;
-    let base = file.or_else(|| saved.clone()).unwrap_or_default();
+    let begun = if restart { Some(RunConfig::read(&started)?) } else { None };
+    if restart {
+        display::print_line(&format!("{} has no checkpoint yet; starting it again", out.display()));
+    }
+    let base = file.or_else(|| saved.clone()).or(begun).unwrap_or_default();
     let mut config = arguments.apply(base);
     config.train.validate()?;
     if config.train.steps == 0 {
