@@ -86,6 +86,13 @@ impl<'p> Literal<'p> {
         if self.0.stored_elements()? > MAX_LIST { None } else { self.0.to_f64() }
     }
 
+    /// Bytes of its elements as a weight; nothing for attributes (scalars, axes, texts).
+    pub(crate) fn weight_bytes(self) -> u64 {
+        let ty = &self.0.ty;
+        let is_attribute = ty.shape.is_empty() || matches!(ty.dtype.name(), "bool" | "int32" | "string");
+        if is_attribute { 0 } else { (ty.elements() as u64).saturating_mul(ty.dtype.size() as u64) }
+    }
+
     /// The one text.
     pub(crate) fn text(self) -> Option<&'p str> {
         match &self.0.data {
@@ -206,6 +213,17 @@ impl<'p> FunctionView<'p> {
     /// The text passed for an argument.
     pub(crate) fn text(&self, op: &OpView<'p>, name: &str) -> Option<&'p str> {
         self.literal(op, name)?.text()
+    }
+
+    /// Bytes of the weights that operations read.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        let read = self.values.iter().filter(|v| !v.users.is_empty()).filter_map(|v| v.constant);
+        let operands = self.ops.iter().flat_map(|op| &op.arguments).flat_map(|(_, operands)| operands);
+        let inline = operands.filter_map(|operand| match operand {
+            Operand::Literal(literal) => Some(*literal),
+            Operand::Value(_) => None,
+        });
+        read.chain(inline).fold(0u64, |n, literal| n.saturating_add(literal.weight_bytes()))
     }
 
     /// Values by name.

@@ -49,7 +49,7 @@ pub struct FunctionCost {
     pub ops: Vec<OpCost>,
     /// Floating-point operations.
     pub flops: u64,
-    /// Bytes of constants that operations read.
+    /// Bytes of weights that operations read.
     pub weight_bytes: u64,
     /// Bytes of inputs and outputs, with the padding of their rows.
     pub port_bytes: u64,
@@ -111,13 +111,10 @@ fn function_cost(function: &FunctionView<'_>, chip: &'static Chip) -> FunctionCo
         (0..function.values.len()).filter(|&v| is_counted(v)).fold(0u64, |n, v| n.saturating_add(bytes(v)))
     };
     let plain = |v: usize| function.values.get(v).map_or(0, |value| chip.value_bytes(value));
-    let is_read = |v: usize| {
-        function.values.get(v).is_some_and(|value| value.constant.is_some() && !value.users.is_empty())
-    };
     let is_port = |v: usize| function.inputs.contains(&v) || function.outputs.contains(&v);
     let is_between = |v: usize| function.producer(v).is_some_and(|op| op.computes()) && !is_port(v);
     let padded = |v: usize| function.values.get(v).map_or(0, |value| work::padded_bytes(value, chip));
-    let (weight_bytes, port_bytes) = (sum(&is_read, &plain), sum(&is_port, &padded));
+    let (weight_bytes, port_bytes) = (function.weight_bytes(), sum(&is_port, &padded));
     let table = &chip.cost;
     let compute_s = flops as f64 / (table.peak_tflops * 1e12);
     let memory_s =

@@ -174,11 +174,24 @@ impl Drop for Draft<'_> {
                 }
             }
         }
+        finding.message = one_line(&finding.message);
         if finding.advice.is_none() {
             finding.advice.clone_from(&fact.advice);
         }
         self.findings.push(finding);
     }
+}
+
+/// A message as one line of bounded length: names and texts of programs are hostile.
+fn one_line(message: &str) -> String {
+    const MOST: usize = 400;
+    let mut line: String =
+        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST + 1).collect();
+    if line.chars().count() > MOST {
+        line.pop();
+        line.push('…');
+    }
+    line
 }
 
 /// Every rule, by code.

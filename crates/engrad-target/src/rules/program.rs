@@ -143,22 +143,21 @@ pub(super) fn operations(view: &View<'_>, chip: &'static Chip, report: &mut Repo
 }
 
 pub(super) fn size(view: &View<'_>, chip: &'static Chip, report: &mut Report<'_>) {
-    let (bytes, limit) = (constant_bytes(view, chip), chip.limits.program_bytes);
+    let (bytes, limit) = (weight_bytes(view), chip.limits.program_bytes);
     if bytes > limit {
-        report.program(format!("{bytes} bytes of constants, at most {limit} load"));
+        report.program(format!("{bytes} bytes of weights, at most {limit} load"));
     }
 }
 
 pub(super) fn weights(view: &View<'_>, chip: &'static Chip, report: &mut Report<'_>) {
-    let (bytes, limit) = (constant_bytes(view, chip), chip.memory.program_weight_bytes);
+    let (bytes, limit) = (weight_bytes(view), chip.memory.program_weight_bytes);
     if bytes > limit {
-        report.program(format!("{bytes} bytes of constants, somebody's program failed from {limit}"));
+        report.program(format!("{bytes} bytes of weights, somebody's program failed from {limit}"));
     }
 }
 
-fn constant_bytes(view: &View<'_>, chip: &Chip) -> u64 {
-    let constants = view.functions.iter().flat_map(|f| &f.values).filter(|v| v.constant.is_some());
-    constants.fold(0u64, |bytes, value| bytes.saturating_add(chip.value_bytes(value)))
+fn weight_bytes(view: &View<'_>) -> u64 {
+    view.functions.iter().fold(0, |n: u64, function| n.saturating_add(function.weight_bytes()))
 }
 
 pub(super) fn branches(function: &FunctionView<'_>, chip: &'static Chip, report: &mut Report<'_>) {

@@ -113,6 +113,6 @@ pub(super) fn epsilon(
         return;
     }
     if let Some(epsilon) = function.float(op, "epsilon").filter(|&e| e > 0.0 && e < FP16_VANISHES) {
-        report.op(function, op, format!("epsilon {epsilon:e} is 0 in fp16"));
+        report.op(function, op, format!("epsilon {:e} is 0 in fp16", epsilon as f32));
     }
 }
