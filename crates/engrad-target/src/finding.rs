@@ -1,5 +1,8 @@
 use std::fmt;
 
+use engrad_mil::text::SourceMap;
+use engrad_mil::verify::Place;
+use engrad_mil::{Diagnostic, Severity as DiagnosticSeverity};
 use serde::Serialize;
 
 use crate::Fact;
@@ -40,6 +43,9 @@ pub struct Finding {
     pub fact: &'static str,
     /// Architecture name of the chip.
     pub chip: &'static str,
+    /// The part of the program it is about.
+    #[serde(skip)]
+    pub place: Place,
     /// The function; `None` where the whole program is meant.
     pub function: Option<String>,
     /// Position of the operation among the function's; `None` where inputs, outputs or the whole function are meant.
@@ -58,6 +64,25 @@ impl Finding {
     /// The fact behind it.
     pub fn evidence(&self) -> Option<&'static Fact> {
         Fact::with_id(self.fact)
+    }
+
+    /// The finding as a diagnostic, with its place if the program's text is known. What is refused or computed wrongly is
+    /// an error, what is slow a warning.
+    pub fn diagnostic(&self, source: Option<&SourceMap>) -> Diagnostic {
+        let value = self.value.as_ref().map_or(String::new(), |name| format!("`{}`: ", name.escape_debug()));
+        let message = format!("{value}{} ({} on {})", self.message, self.severity, self.chip);
+        let mut diagnostic = Diagnostic::error(self.code, message);
+        diagnostic.severity = match self.severity {
+            Severity::Refused | Severity::WrongResults => DiagnosticSeverity::Error,
+            Severity::Slow => DiagnosticSeverity::Warning,
+            Severity::Note => DiagnosticSeverity::Note,
+        };
+        diagnostic.span = source.and_then(|source| self.place.span(source));
+        let advice = self.advice.as_deref().unwrap_or_default();
+        let fact =
+            self.evidence().map(|fact| format!("fact {} ({}): {}", fact.id, fact.evidence, fact.statement));
+        diagnostic.advice = Some(format!("{advice} {}", fact.unwrap_or_default()).trim().to_owned());
+        diagnostic
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use engrad_mil::{Constant, ConstantData};
+use engrad_mil::verify::Place;
+use engrad_mil::{Argument, Constant, Definition, Operation, Type};
 
 /// Constants beyond this many elements are not read as lists: no rule needs them, weights are that large.
 const MAX_LIST: usize = 1 << 16;
@@ -19,6 +20,7 @@ pub(crate) struct View<'p> {
 /// A function; values and operations refer to each other by position.
 pub(crate) struct FunctionView<'p> {
     pub(crate) name: &'p str,
+    pub(crate) index: usize,
     pub(crate) opset: &'p str,
     pub(crate) values: Vec<ValueView<'p>>,
     pub(crate) inputs: Vec<usize>,
@@ -29,11 +31,14 @@ pub(crate) struct FunctionView<'p> {
 /// A value: an input or a result.
 pub(crate) struct ValueView<'p> {
     pub(crate) name: &'p str,
-    pub(crate) dtype: &'p str,
+    /// Element type; for what is no tensor, the kind of type.
+    pub(crate) dtype: &'static str,
     /// Extents; `None` where only the run time knows.
     pub(crate) dims: Vec<Option<u64>>,
     /// Whether it is a state, not a tensor.
     pub(crate) is_state: bool,
+    /// Where it is defined.
+    pub(crate) place: Place,
     /// The operation that makes it.
     pub(crate) producer: Option<usize>,
     /// The operations that use it, each once.
@@ -58,102 +63,136 @@ pub(crate) enum Operand<'p> {
     /// A value of the function.
     Value(usize),
     /// A literal written in place.
-    #[expect(dead_code, reason = "the representation names every constant; literals come with it")]
     Literal(Literal<'p>),
 }
 
-/// A constant payload.
+/// A constant payload; `None` inside for lists, dictionaries and the like, which no rule reads.
 #[derive(Clone, Copy)]
-pub(crate) struct Literal<'p>(&'p Constant);
+pub(crate) struct Literal<'p>(Option<&'p Constant>);
 
 impl<'p> Literal<'p> {
+    fn few(self) -> Option<&'p Constant> {
+        self.0.filter(|constant| constant.stored_elements().is_some_and(|n| n <= MAX_LIST))
+    }
+
     /// Integers or truth values, if they are inline and few.
     pub(crate) fn ints(self) -> Option<Vec<i64>> {
-        if self.0.stored_elements()? > MAX_LIST {
-            return None;
-        }
-        Some(match &self.0.data {
-            ConstantData::Bool(v) => v.iter().map(|&x| i64::from(x)).collect(),
-            ConstantData::Int8(v) => v.iter().map(|&x| i64::from(x)).collect(),
-            ConstantData::UInt8(v) => v.iter().map(|&x| i64::from(x)).collect(),
-            ConstantData::Int32(v) => v.iter().map(|&x| i64::from(x)).collect(),
-            _ => return None,
-        })
+        self.few()?.to_i64()
     }
 
     /// Numbers of any type, if they are inline and few.
     pub(crate) fn floats(self) -> Option<Vec<f64>> {
-        if self.0.stored_elements()? > MAX_LIST { None } else { self.0.to_f64() }
-    }
-
-    /// Bytes of its elements as a weight; nothing for attributes (scalars, axes, texts).
-    pub(crate) fn weight_bytes(self) -> u64 {
-        let ty = &self.0.ty;
-        let is_attribute = ty.shape.is_empty() || matches!(ty.dtype.name(), "bool" | "int32" | "string");
-        if is_attribute { 0 } else { (ty.elements() as u64).saturating_mul(ty.dtype.size() as u64) }
+        self.few()?.to_f64()
     }
 
     /// The one text.
     pub(crate) fn text(self) -> Option<&'p str> {
-        match &self.0.data {
-            ConstantData::String(v) => v.first().map(String::as_str),
-            _ => None,
-        }
+        self.0?.as_str()
+    }
+
+    /// Element type and extents as in program text.
+    pub(crate) fn ty(self) -> String {
+        self.0
+            .map(|c| type_text(c.ty.dtype.name(), c.ty.shape.iter().map(|&d| Some(d as u64))))
+            .unwrap_or_default()
+    }
+
+    /// Bytes of its elements as a weight; nothing for attributes (scalars, axes, texts).
+    pub(crate) fn weight_bytes(self) -> u64 {
+        let Some(Constant { ty, .. }) = self.0 else { return 0 };
+        let is_attribute = ty.shape.is_empty() || matches!(ty.dtype.name(), "bool" | "int32" | "string");
+        let bits = (ty.elements() as u64).saturating_mul(ty.dtype.bits() as u64);
+        if is_attribute { 0 } else { bits.div_ceil(8) }
     }
 }
 
 impl<'p> View<'p> {
     pub(crate) fn new(program: &'p engrad_mil::Program) -> Self {
+        let functions =
+            program.functions.iter().enumerate().map(|(index, f)| FunctionView::new(f, index)).collect();
+        Self { version: program.version, functions }
+    }
+}
+
+impl<'p> ValueView<'p> {
+    fn new(value: &'p engrad_mil::Value, function: usize) -> Self {
+        let dtype = value.ty.dtype().map_or_else(|| kind(&value.ty), |dtype| dtype.name());
+        let dims = value.ty.dims().unwrap_or_default();
+        let place = match value.definition {
+            Definition::Input(position) => Place::Input(function, position),
+            Definition::Result { op, result } => Place::Result(function, op, result),
+        };
         Self {
-            version: program.version,
-            functions: program.functions.iter().map(FunctionView::new).collect(),
+            name: &value.name,
+            dtype,
+            dims: dims.iter().map(|dim| dim.fixed().map(|d| d as u64)).collect(),
+            is_state: matches!(value.ty, Type::State(_)),
+            place,
+            producer: None,
+            users: Vec::new(),
+            constant: None,
+            is_static: false,
         }
     }
 }
 
+/// What a type without elements is called.
+fn kind(ty: &Type) -> &'static str {
+    match ty {
+        Type::List(..) => "list",
+        Type::Dict(..) => "dict",
+        Type::Tuple(_) => "tuple",
+        _ => "tensor",
+    }
+}
+
+/// Arguments of an operation; operands of constexpr operations may stand among the attributes.
+fn arguments(op: &Operation) -> Vec<(&str, Vec<Operand<'_>>)> {
+    let operands = |argument| match argument {
+        &Argument::Literal(ref literal) => vec![Operand::Literal(Literal(literal.tensor()))],
+        other => other.values().iter().map(|v| Operand::Value(v.index())).collect(),
+    };
+    let mut arguments: Vec<_> =
+        op.arguments.iter().map(|(name, argument)| (name.as_ref(), operands(argument))).collect();
+    if op.name().starts_with(CONSTEXPR) {
+        let attributes = op.attributes.iter().filter(|(name, _)| name != "name");
+        arguments
+            .extend(attributes.map(|(name, l)| (name.as_ref(), vec![Operand::Literal(Literal(l.tensor()))])));
+    }
+    arguments
+}
+
+const CONSTEXPR: &str = "constexpr_";
+
 impl<'p> FunctionView<'p> {
-    fn new(function: &'p engrad_mil::Function) -> Self {
-        let mut values: Vec<ValueView<'p>> = function
-            .values()
-            .iter()
-            .map(|value| ValueView {
-                name: &value.name,
-                dtype: value.ty.dtype.name(),
-                dims: value.ty.shape.iter().map(|&d| Some(d as u64)).collect(),
-                is_state: false,
-                producer: None,
-                users: Vec::new(),
-                constant: None,
-                is_static: false,
-            })
-            .collect();
+    fn new(function: &'p engrad_mil::Function, position: usize) -> Self {
+        let mut values: Vec<ValueView<'p>> =
+            function.values().iter().map(|value| ValueView::new(value, position)).collect();
         let mut ops = Vec::with_capacity(function.ops().len());
         for (index, op) in function.ops().iter().enumerate() {
-            let arguments: Vec<(&'p str, Vec<Operand<'p>>)> = op
-                .arguments
-                .iter()
-                .map(|(name, argument)| {
-                    (*name, argument.values().iter().map(|v| Operand::Value(v.index())).collect())
-                })
-                .collect();
+            let arguments = arguments(op);
             let operands = arguments.iter().flat_map(|(_, operands)| operands);
             let used: Vec<usize> = operands.filter_map(Operand::value).collect();
-            let is_static = used.iter().all(|&v| values[v].is_static);
+            let is_static = used.iter().all(|&v| values.get(v).is_some_and(|value| value.is_static));
             for &v in &used {
-                if values[v].users.last() != Some(&index) {
-                    values[v].users.push(index);
+                if let Some(value) = values.get_mut(v).filter(|value| value.users.last() != Some(&index)) {
+                    value.users.push(index);
                 }
             }
             let results: Vec<usize> = op.results.iter().map(|r| r.index()).collect();
+            let payload = (op.name() == "const").then(|| Literal(op.constant()));
             for &r in &results {
-                values[r].producer = Some(index);
-                values[r].is_static = is_static;
-                values[r].constant = op.constant.as_ref().map(Literal);
+                if let Some(value) = values.get_mut(r) {
+                    value.producer = Some(index);
+                    value.is_static = is_static;
+                    value.constant = payload;
+                }
             }
-            ops.push(OpView { name: op.op.name(), index, arguments, results });
+            ops.push(OpView { name: op.name(), index, arguments, results });
         }
         Self {
             name: &function.name,
+            index: position,
             opset: &function.opset,
             values,
             inputs: function.inputs().iter().map(|v| v.index()).collect(),
@@ -192,6 +231,15 @@ impl<'p> FunctionView<'p> {
         match *op.argument(name)?.first()? {
             Operand::Literal(literal) => Some(literal),
             Operand::Value(value) => self.values.get(value)?.constant,
+        }
+    }
+
+    /// Element type and extents of what is passed for an argument.
+    pub(crate) fn operand_ty(&self, op: &OpView<'p>, name: &str) -> String {
+        match op.argument(name).and_then(|operands| operands.first()) {
+            Some(Operand::Literal(literal)) => literal.ty(),
+            Some(Operand::Value(value)) => self.values.get(*value).map(ValueView::ty).unwrap_or_default(),
+            None => String::new(),
         }
     }
 
@@ -249,7 +297,7 @@ impl<'p> OpView<'p> {
 
     /// Whether it decompresses a weight.
     pub(crate) fn is_constexpr(&self) -> bool {
-        self.name.starts_with("constexpr_")
+        self.name.starts_with(CONSTEXPR)
     }
 
     /// Whether it is one of those.
@@ -310,11 +358,14 @@ impl ValueView<'_> {
 
     /// Element type and extents as in program text.
     pub(crate) fn ty(&self) -> String {
-        if self.dims.is_empty() {
-            return self.dtype.to_owned();
-        }
-        let dims: Vec<String> =
-            self.dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
-        format!("{}[{}]", self.dtype, dims.join(", "))
+        type_text(self.dtype, self.dims.iter().copied())
     }
+}
+
+fn type_text(dtype: &str, dims: impl ExactSizeIterator<Item = Option<u64>>) -> String {
+    if dims.len() == 0 {
+        return dtype.to_owned();
+    }
+    let dims: Vec<String> = dims.map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
+    format!("{dtype}[{}]", dims.join(", "))
 }

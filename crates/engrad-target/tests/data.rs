@@ -88,6 +88,38 @@ fn operations_have_one_row_with_a_fact() {
 }
 
 #[test]
+fn the_table_names_every_operation_of_the_language() {
+    for op in engrad_mil::Op::all().filter(|op| op.name() != "const") {
+        assert!(engrad_target::op_support(op.name()).is_some(), "{} has no row in ops.toml", op.name());
+    }
+}
+
+#[test]
+fn required_and_constant_arguments_are_arguments_of_the_operation() {
+    for row in op_table() {
+        for name in row.required.iter().chain(&row.constant) {
+            let infos = || row.ops.iter().filter_map(|op| engrad_mil::Op::from_name(op)).map(|op| op.info());
+            let described = infos().filter(|info| !info.arguments.is_empty());
+            assert!(
+                described.clone().count() == 0 || described.clone().any(|info| info.argument(name).is_some()),
+                "{}: no argument {name}",
+                row.ops.join(", ")
+            );
+        }
+    }
+}
+
+#[test]
+fn chips_have_a_rule_for_every_element_type_of_the_language() {
+    for chip in chips() {
+        for dtype in engrad_mil::DType::all() {
+            let rule = chip.type_rule(dtype.name());
+            assert_eq!(rule.map(|rule| rule.bits), Some(dtype.bits() as u64), "{dtype} on {}", chip.name);
+        }
+    }
+}
+
+#[test]
 fn element_types_rest_on_facts() {
     for chip in chips() {
         for (name, rule) in &chip.types {

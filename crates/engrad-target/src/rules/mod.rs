@@ -13,6 +13,8 @@ mod speed;
 mod types;
 mod weights;
 
+use engrad_mil::verify::Place;
+
 use crate::chip::Chip;
 use crate::fact::Fact;
 use crate::finding::{Finding, Severity};
@@ -78,6 +80,7 @@ impl<'a> Report<'a> {
             severity,
             fact,
             chip: &self.chip.name,
+            place: Place::Program,
             function: None,
             op: None,
             op_name: None,
@@ -92,6 +95,7 @@ impl<'a> Report<'a> {
     pub(crate) fn function(&mut self, function: &FunctionView<'_>, message: impl Into<String>) -> Draft<'_> {
         let mut draft = self.program(message);
         draft.finding.function = Some(function.name.to_owned());
+        draft.finding.place = Place::Function(function.index);
         draft
     }
 
@@ -104,7 +108,10 @@ impl<'a> Report<'a> {
     ) -> Draft<'_> {
         let producer = function.producer(value).map(|op| (op.index, op.name.to_owned()));
         let mut draft = self.function(function, message);
-        draft.finding.value = function.values.get(value).map(|v| v.name.to_owned());
+        if let Some(value) = function.values.get(value) {
+            draft.finding.value = Some(value.name.to_owned());
+            draft.finding.place = value.place;
+        }
         if let Some((index, name)) = producer {
             draft.finding.op = Some(index);
             draft.finding.op_name = Some(name);
@@ -120,6 +127,7 @@ impl<'a> Report<'a> {
         message: impl Into<String>,
     ) -> Draft<'_> {
         let mut draft = self.function(function, message);
+        draft.finding.place = Place::Op(function.index, op.index);
         draft.finding.op = Some(op.index);
         draft.finding.op_name = Some(op.name.to_owned());
         draft.finding.value = function.result(op).map(|v| v.name.to_owned());
@@ -145,6 +153,12 @@ impl Draft<'_> {
     /// Another severity than the rule's.
     pub(crate) fn severity(mut self, severity: Severity) -> Self {
         self.finding.severity = severity;
+        self
+    }
+
+    /// A more precise place.
+    pub(crate) fn place(mut self, place: Place) -> Self {
+        self.finding.place = place;
         self
     }
 
@@ -228,6 +242,7 @@ rule_table! {
     T0013 Note W07 Same Program(program::weights) "weights stay below what failed to compile for somebody";
     T0014 Slow C15 Silent Function(program::branches) "few branches join in one operation";
     T0015 Note C63 Same Function(program::port_order) "ports are declared in the order of their names";
+    T0016 Note L13 Same Function(program::literal_arguments) "attributes are named constants";
 
     // Element types.
     T0101 Refused E06 Same Function(types::ports) "the element type of a port is one that the route takes";

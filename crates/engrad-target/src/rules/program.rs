@@ -1,10 +1,12 @@
 //! T00xx: the program as a text and as a whole.
 
+use engrad_mil::verify::Place;
+
 use super::Report;
 use crate::chip::Chip;
 use crate::finding::Severity;
 use crate::support::Support;
-use crate::view::{FunctionView, View};
+use crate::view::{FunctionView, OpView, Operand, View};
 
 /// The first program version with the operation sets of [`FIRST_LATE_OPSET`] and later.
 const LATE_VERSION: (u32, u32) = (1, 3);
@@ -53,11 +55,14 @@ pub(super) fn opset(function: &FunctionView<'_>, chip: &'static Chip, report: &m
         Some(Support::Limited) => {
             report
                 .function(function, format!("{} is taken by newer systems only", function.opset))
+                .place(Place::Opset(function.index))
                 .fact("C44")
                 .severity(Severity::Note);
         }
         Some(Support::Refused) => {
-            report.function(function, format!("{} is refused", function.opset));
+            report
+                .function(function, format!("{} is refused", function.opset))
+                .place(Place::Opset(function.index));
         }
         Some(Support::Unknown) | None => {
             let known: Vec<&str> = chip.text.opsets.keys().map(String::as_str).collect();
@@ -71,6 +76,7 @@ pub(super) fn opset(function: &FunctionView<'_>, chip: &'static Chip, report: &m
                     ),
                 )
                 .severity(Severity::Note)
+                .place(Place::Opset(function.index))
                 .advice("Name one of the known operation sets.");
         }
     }
@@ -194,4 +200,20 @@ fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 8;
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+}
+
+/// One note for a function: compilers write literals by the hundred.
+pub(super) fn literal_arguments(function: &FunctionView<'_>, _: &'static Chip, report: &mut Report<'_>) {
+    let is_literal = |operands: &[Operand<'_>]| operands.iter().any(|operand| operand.value().is_none());
+    let with_literals = |op: &&OpView<'_>| op.arguments.iter().any(|(_, operands)| is_literal(operands));
+    let mut ops = function.computing().filter(with_literals);
+    let Some(first) = ops.next() else { return };
+    let names: Vec<&str> =
+        first.arguments.iter().filter(|(_, operands)| is_literal(operands)).map(|(name, _)| *name).collect();
+    let count = 1 + ops.count();
+    report.op(
+        function,
+        first,
+        format!("{count} operations take literals as arguments; the first for {}", listed(&names)),
+    );
 }

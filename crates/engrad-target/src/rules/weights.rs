@@ -37,8 +37,7 @@ pub(super) fn blockwise_operand(
 
 pub(super) fn blockwise(function: &FunctionView<'_>, _: &'static Chip, report: &mut Report<'_>) {
     for op in function.ops.iter().filter(|op| is_blockwise(op)) {
-        let data = function.operand(op, "data").map(|v| v.ty()).unwrap_or_default();
-        let scale = function.operand(op, "scale").map(|v| v.ty()).unwrap_or_default();
+        let (data, scale) = (function.operand_ty(op, "data"), function.operand_ty(op, "scale"));
         report.op(function, op, format!("{data} with scales {scale} is dequantized wrongly"));
     }
 }
@@ -92,8 +91,6 @@ pub(super) fn streamed(
 
 pub(super) fn int8(function: &FunctionView<'_>, _: &'static Chip, report: &mut Report<'_>) {
     for op in function.ops.iter().filter(|op| op.name == "constexpr_affine_dequantize") {
-        if let Some(data) = function.operand(op, "quantized_data") {
-            report.op(function, op, format!("its data are {}", data.ty()));
-        }
+        report.op(function, op, format!("its data are {}", function.operand_ty(op, "quantized_data")));
     }
 }
