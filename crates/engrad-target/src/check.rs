@@ -1,6 +1,7 @@
 //! Runs the rules over a program.
 
 use engrad_mil::Program;
+use engrad_mil::verify::Place;
 
 use crate::chip::Chip;
 use crate::finding::Finding;
@@ -28,9 +29,20 @@ pub fn check(program: &Program, chip: &'static Chip) -> Vec<Finding> {
             }
         }
     }
-    let place = |f: &Finding| {
-        view.functions.iter().position(|v| Some(v.name) == f.function.as_deref()).map_or(0, |i| i + 1)
-    };
-    findings.sort_by_cached_key(|f| (place(f), f.op.map_or(0, |op| op + 1), f.code));
+    findings.sort_by_key(|finding| (function_of(finding.place), finding.op, finding.code));
     findings
+}
+
+/// The position of the function that a place is in; `None` for the program itself, which comes first.
+fn function_of(place: Place) -> Option<usize> {
+    match place {
+        Place::Program => None,
+        Place::Function(f)
+        | Place::Opset(f)
+        | Place::Input(f, _)
+        | Place::Op(f, _)
+        | Place::Result(f, ..)
+        | Place::Argument(f, ..)
+        | Place::Output(f, _) => Some(f),
+    }
 }

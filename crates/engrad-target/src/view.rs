@@ -243,6 +243,19 @@ impl<'p> FunctionView<'p> {
         }
     }
 
+    /// Extents of what is passed for an argument.
+    pub(crate) fn operand_dims(&self, op: &OpView<'p>, name: &str) -> Vec<Option<u64>> {
+        match op.argument(name).and_then(|operands| operands.first()) {
+            Some(Operand::Literal(Literal(constant))) => {
+                constant.map(|c| c.ty.shape.iter().map(|&d| Some(d as u64)).collect()).unwrap_or_default()
+            }
+            Some(Operand::Value(value)) => {
+                self.values.get(*value).map(|v| v.dims.clone()).unwrap_or_default()
+            }
+            None => Vec::new(),
+        }
+    }
+
     /// The integers passed for an argument.
     pub(crate) fn ints(&self, op: &OpView<'p>, name: &str) -> Option<Vec<i64>> {
         self.literal(op, name)?.ints()

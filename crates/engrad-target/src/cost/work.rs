@@ -26,7 +26,7 @@ pub(super) fn flops(function: &FunctionView<'_>, op: &OpView<'_>) -> u64 {
         WorkKind::Einsum => twice(result, einsum_inner(function, op)),
         WorkKind::Attention => {
             let (queries, keys) = (elements("query"), extent("key", -2));
-            let scores = queries / extent("query", -1) * keys;
+            let scores = (queries / extent("query", -1)).saturating_mul(keys);
             twice(queries, keys).saturating_add(twice(result, keys)).saturating_add(scores.saturating_mul(5))
         }
         WorkKind::Pool => {
@@ -35,10 +35,8 @@ pub(super) fn flops(function: &FunctionView<'_>, op: &OpView<'_>) -> u64 {
             result.saturating_mul(taps)
         }
         WorkKind::Recurrent => {
-            let weights = ["weight_ih", "weight_hh", "weight_ih_back", "weight_hh_back"]
-                .iter()
-                .map(|name| elements(name))
-                .sum();
+            let weights = ["weight_ih", "weight_hh", "weight_ih_back", "weight_hh_back"];
+            let weights = weights.iter().fold(0u64, |n, name| n.saturating_add(elements(name)));
             // Operands are [sequence, batch, features].
             twice(extent("x", 0).saturating_mul(extent("x", 1)), weights)
         }

@@ -25,7 +25,7 @@ pub(super) fn product_range(function: &FunctionView<'_>, chip: &'static Chip, re
         let limit = chip.numerics.product_limit;
         let mean = limit / inner.max(1) as f64;
         let message = format!(
-            "of {count} products this sums the most terms, {inner}: it reaches {limit} where they average {mean:.4} with one sign"
+            "the longest of {count} products sums {inner} terms: it reaches {limit} where they average {mean:.3} with one sign"
         );
         report.op(function, op, message);
     }

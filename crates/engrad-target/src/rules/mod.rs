@@ -13,6 +13,8 @@ mod speed;
 mod types;
 mod weights;
 
+use std::fmt;
+
 use engrad_mil::verify::Place;
 
 use crate::chip::Chip;
@@ -50,6 +52,38 @@ impl Rule {
     /// The rule of that code.
     pub fn with_code(code: &str) -> Option<&'static Self> {
         rules().iter().find(|rule| rule.code == code)
+    }
+}
+
+/// What `explain` prints: the rule, what follows, the fact with its scope and sources, what to do.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}.", self.code, self.severity, self.title)?;
+        let Some(fact) = Fact::with_id(self.fact) else { return Ok(()) };
+        write!(
+            f,
+            "\n\nFact {} ({}; {}): {}",
+            fact.id,
+            fact.evidence,
+            fact.sources.join(", "),
+            fact.statement
+        )?;
+        if !fact.families.is_empty() {
+            let seen: Vec<&str> = fact.families.iter().map(|family| family.name()).collect();
+            let elsewhere = match self.elsewhere {
+                Elsewhere::Same => "the same",
+                Elsewhere::Note => "a note",
+                Elsewhere::Silent => "nothing",
+            };
+            write!(f, "\nSeen on {}; on other families the rule says {elsewhere}.", seen.join(", "))?;
+        }
+        if let Some(others) = &fact.contradicted {
+            write!(f, "\nContradicted: {others}.")?;
+        }
+        if let Some(advice) = &fact.advice {
+            write!(f, "\n\n{advice}")?;
+        }
+        Ok(())
     }
 }
 
