@@ -25,7 +25,7 @@ mod rules;
 mod support;
 mod view;
 
-pub use check::check;
+pub use check::{check, check_text};
 pub use chip::{
     Accumulator, Chip, CostTable, Family, Limits, Memory, Numerics, PlacementTable, Rounding, SurfaceRules,
     TextRules, TypeRule, chips,

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use engrad_mil::text::SourceMap;
 use engrad_mil::verify::Place;
 use engrad_mil::{Argument, Constant, Definition, Operation, Type};
 
@@ -15,6 +16,18 @@ const MAX_LIST: usize = 1 << 16;
 pub(crate) struct View<'p> {
     pub(crate) version: (u32, u32),
     pub(crate) functions: Vec<FunctionView<'p>>,
+    /// How the text writes the types of scalars; empty where there is no text.
+    pub(crate) scalars: Vec<Scalar>,
+}
+
+/// How the type of a scalar result is written.
+pub(crate) struct Scalar {
+    /// Position of its function.
+    pub(crate) function: usize,
+    /// Index of the value.
+    pub(crate) value: usize,
+    /// `int32`, not `tensor<int32, []>`.
+    pub(crate) is_short: bool,
 }
 
 /// A function; values and operations refer to each other by position.
@@ -110,7 +123,25 @@ impl<'p> View<'p> {
     pub(crate) fn new(program: &'p engrad_mil::Program) -> Self {
         let functions =
             program.functions.iter().enumerate().map(|(index, f)| FunctionView::new(f, index)).collect();
-        Self { version: program.version, functions }
+        Self { version: program.version, functions, scalars: Vec::new() }
+    }
+
+    /// The same with how the text writes the program.
+    pub(crate) fn with_text(mut self, text: &str, source: &SourceMap) -> Self {
+        for (function, spans) in self.functions.iter().zip(&source.functions) {
+            for (op, spans) in function.ops.iter().zip(&spans.ops) {
+                for (&value, span) in op.results.iter().zip(&spans.results) {
+                    let is_scalar =
+                        function.values.get(value).is_some_and(|v| v.dims.is_empty() && !v.is_state);
+                    let written = text.get(span.start..span.end).filter(|_| is_scalar);
+                    if let Some(written) = written {
+                        let is_short = !written.starts_with("tensor");
+                        self.scalars.push(Scalar { function: function.index, value, is_short });
+                    }
+                }
+            }
+        }
+        self
     }
 }
 
@@ -148,10 +179,6 @@ fn kind(ty: &Type) -> &'static str {
 
 /// Arguments of an operation; operands of constexpr operations may stand among the attributes.
 fn arguments(op: &Operation) -> Vec<(&str, Vec<Operand<'_>>)> {
-    let operands = |argument| match argument {
-        &Argument::Literal(ref literal) => vec![Operand::Literal(Literal(literal.tensor()))],
-        other => other.values().iter().map(|v| Operand::Value(v.index())).collect(),
-    };
     let mut arguments: Vec<_> =
         op.arguments.iter().map(|(name, argument)| (name.as_ref(), operands(argument))).collect();
     if op.name().starts_with(CONSTEXPR) {
@@ -162,6 +189,14 @@ fn arguments(op: &Operation) -> Vec<(&str, Vec<Operand<'_>>)> {
     arguments
 }
 
+fn operands(argument: &Argument) -> Vec<Operand<'_>> {
+    match argument {
+        Argument::Literal(literal) => vec![Operand::Literal(Literal(literal.tensor()))],
+        other => other.values().iter().map(|v| Operand::Value(v.index())).collect(),
+    }
+}
+
+/// How names of operations that decompress weights begin.
 const CONSTEXPR: &str = "constexpr_";
 
 impl<'p> FunctionView<'p> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use engrad_mil::{line_and_column, text};
-use engrad_target::{Chip, Family, Rule, Severity, check, chips, cost};
+use engrad_target::{Chip, Family, Rule, Severity, check, check_text, chips, cost};
 
 const TWO_FUNCTIONS: &str = "program(1.3)
 {
@@ -90,10 +90,10 @@ fn programs_cut_anywhere_are_checked_without_panic() {
                 continue;
             }
             for cut in (0..source.len()).step_by(61).filter(|&cut| source.is_char_boundary(cut)) {
-                let program = text::read(&source[..cut]).program;
+                let reading = text::read(&source[..cut]);
                 for chip in family_chips() {
-                    check(&program, chip);
-                    cost(&program, chip);
+                    check_text(&source[..cut], &reading, chip);
+                    cost(&reading.program, chip);
                 }
                 programs += 1;
             }

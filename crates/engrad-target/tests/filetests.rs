@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engrad_target::{Chip, check, rules};
+use engrad_target::{Chip, check_text, rules};
 
 const MARK: &str = "//~ ";
 
@@ -26,12 +26,18 @@ fn name(path: &Path) -> &str {
 fn findings(source: &str, code: &str) -> Result<Vec<(String, String)>, String> {
     let targets = source.lines().next().and_then(|line| line.strip_prefix("// target: "));
     let targets = targets.ok_or("the first line names no target")?;
-    let program = engrad_mil::parse(source).map_err(|error| error.to_string())?;
+    let reading = engrad_mil::text::read(source);
+    if let Some(error) = reading.errors.first() {
+        return Err(error.render("program", source));
+    }
     let mut found = Vec::new();
     for target in targets.split_whitespace() {
         let chip = Chip::named(target).map_err(|error| error.to_string())?;
-        let lines: Vec<String> =
-            check(&program, chip).iter().filter(|f| f.code == code).map(|f| f.to_string()).collect();
+        let lines: Vec<String> = check_text(source, &reading, chip)
+            .iter()
+            .filter(|f| f.code == code)
+            .map(|f| f.to_string())
+            .collect();
         found.push((target.to_owned(), lines.join("\n")));
     }
     Ok(found)

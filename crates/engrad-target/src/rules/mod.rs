@@ -265,6 +265,7 @@ rule_table! {
     T0001 Refused L01 Same Program(program::version) "the program version is one that the chip's systems take";
     T0002 Refused L02 Same Program(program::opset_of_version) "the operation set belongs to the program version";
     T0003 Refused L02 Same Function(program::opset) "the operation set is one that the chip's systems take";
+    T0004 Refused L03 Same Program(program::scalar_form) "scalars are written in the form of the program version";
     T0005 Refused L06 Same Function(program::empty_body) "a function computes something";
     T0006 Refused L07 Same Function(program::constant_output) "no output is a constant";
     T0007 Refused L08 Same Function(program::state_under_ios19) "state parameters come with an operation set that has them";

@@ -82,6 +82,24 @@ pub(super) fn opset(function: &FunctionView<'_>, chip: &'static Chip, report: &m
     }
 }
 
+/// One finding for a program: a text of the wrong form has it everywhere. Before 1.3 short scalars are refused; from 1.3
+/// on, only a mixture is, since some builds want the long form there too.
+pub(super) fn scalar_form(view: &View<'_>, _: &'static Chip, report: &mut Report<'_>) {
+    let wants_short = view.version >= LATE_VERSION;
+    let wrong = view.scalars.iter().filter(|scalar| scalar.is_short != wants_short).collect::<Vec<_>>();
+    let Some(first) = wrong.first() else { return };
+    let Some(function) = view.functions.get(first.function) else { return };
+    let (major, minor) = view.version;
+    let (count, all) = (wrong.len(), view.scalars.len());
+    let form = if first.is_short { "short" } else { "long" };
+    let message =
+        format!("{count} of {all} scalars are written in the {form} form under program({major}.{minor})");
+    let draft = report.value(function, first.value, message);
+    if wants_short && count == all {
+        draft.severity(Severity::Note);
+    }
+}
+
 fn opset_number(opset: &str) -> Option<u32> {
     opset.strip_prefix("ios")?.parse().ok()
 }

@@ -3,7 +3,7 @@
 use super::Report;
 use super::products::CONVOLUTIONS;
 use crate::chip::Chip;
-use crate::support::Support;
+use crate::support::{Support, op_support};
 use crate::view::{FunctionView, OpView, ValueView};
 
 /// A width that is slower than its neighbours.
@@ -101,7 +101,8 @@ pub(super) fn working_set(
         .iter()
         .filter_map(|&v| function.values.get(v))
         .fold(0u64, |n, v| n.saturating_add(chip.value_bytes(v)));
-    if op.computes() && bytes > limit {
+    let works = op_support(op.name).is_some_and(|row| row.work.is_some());
+    if works && bytes > limit {
         report.op(
             function,
             op,
