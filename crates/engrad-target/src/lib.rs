@@ -3,14 +3,14 @@
 //! Chips, facts and the support of every operation are data files of this crate (`data/*.toml`), compiled in and read
 //! once. On top of them stand
 //!
-//! * [`check`]: every place where a program breaks a rule of a chip, with the fact behind the rule and what to do
+//! * [`check()`]: every place where a program breaks a rule of a chip, with the fact behind the rule and what to do
 //!   instead. The rules are a table, [`rules()`]; `docs/targets.md` is generated from it.
-//! * [`cost`]: floating-point operations, bytes, a roofline time above the dispatch floor, and the placement that the
+//! * [`cost()`]: floating-point operations, bytes, a roofline time above the dispatch floor, and the placement that the
 //!   system would choose.
 //!
 //! The check speaks of the in-memory route (MIL text compiled whole for the engine), the one this project takes: what
 //! Core ML would quietly move to the CPU is refused here. It knows nothing of how a program was made or how it runs,
-//! assumes that the program is correct as a program (see [`engrad_mil::verify`]), opens no files and never panics on
+//! assumes that the program is correct as a program (see [`engrad_mil::verify()`]), opens no files and never panics on
 //! one.
 #![forbid(unsafe_code)]
 
