@@ -27,7 +27,8 @@ impl Buffer {
             panic!("{len} words exceed the address space");
         };
         // SAFETY: the layout has a size above zero.
-        let words = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let words =
+            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         Self { words: words.cast(), len }
     }
 

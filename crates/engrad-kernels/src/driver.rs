@@ -102,10 +102,7 @@ pub fn shared_words((_, n, k): (usize, usize, usize), precision: Precision) -> u
 
 /// Words of a [`Workspace`] for each thread.
 pub fn local_words() -> usize {
-    Packer::left_words(
-        &MicroKernel { rows: MOST_ROWS, ..micro::kernel(Precision::F32) },
-        BLOCK_PANELS,
-    )
+    Packer::left_words(&MicroKernel { rows: MOST_ROWS, ..micro::kernel(Precision::F32) }, BLOCK_PANELS)
 }
 
 /// Extents of the outer loops.
@@ -136,7 +133,11 @@ impl Blocking {
 /// Factors have the product's shape and their elements are in memory that nothing writes meanwhile; the elements of
 /// the result are distinct, in memory that nothing else touches, and apart from the factors. `kernel` is one of this
 /// processor's for the precision; packed factors were packed for it.
-pub(crate) unsafe fn run_with<F: Finish>(product: &Product<'_, F>, kernel: MicroKernel, workspace: &impl Workspace) {
+pub(crate) unsafe fn run_with<F: Finish>(
+    product: &Product<'_, F>,
+    kernel: MicroKernel,
+    workspace: &impl Workspace,
+) {
     let (m, n, k) = product.size;
     let parallel = product.parallel && m.saturating_mul(n).saturating_mul(k) >= LEAST_PARALLEL;
     let blocking = Blocking::new(&kernel, product.size, product.precision);
@@ -145,7 +146,10 @@ pub(crate) unsafe fn run_with<F: Finish>(product: &Product<'_, F>, kernel: Micro
     for column0 in (0..n).step_by(blocking.columns) {
         let columns = blocking.columns.min(n - column0);
         let panels = columns.div_ceil(kernel.columns);
-        let shared = Shared { words: workspace.shared(), sums: panels * kernel.columns * blocking.stretch.min(blocking.words) };
+        let shared = Shared {
+            words: workspace.shared(),
+            sums: panels * kernel.columns * blocking.stretch.min(blocking.words),
+        };
         for word0 in (0..blocking.words).step_by(blocking.stretch) {
             let words = blocking.stretch.min(blocking.words - word0);
             if let Source::Strided(b) = &product.b {
@@ -170,6 +174,17 @@ pub(crate) unsafe fn run_with<F: Finish>(product: &Product<'_, F>, kernel: Micro
 struct Shared {
     words: *mut u32,
     sums: usize,
+}
+
+impl Shared {
+    fn panels(self) -> *mut u32 {
+        self.words
+    }
+
+    /// Sums of the columns of a micro-panel.
+    fn sums(self, panel: usize, width: usize) -> *mut i32 {
+        self.words.wrapping_add(self.sums + panel * width).cast()
+    }
 }
 
 // SAFETY: an address; who writes what is said where it is used.
@@ -210,10 +225,7 @@ impl Grid {
     fn task(&self, task: usize) -> (Range<usize>, Range<usize>) {
         let (row, column) = (task / self.column_blocks, task % self.column_blocks);
         let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;
-        (
-            part(row, self.row_blocks, self.row_panels),
-            part(column, self.column_blocks, self.column_panels),
-        )
+        (part(row, self.row_blocks, self.row_panels), part(column, self.column_blocks, self.column_panels))
     }
 }
 
@@ -255,20 +267,19 @@ impl<F: Finish> Run<'_, F> {
         let packer = Packer { precision, side: Side::Right, kernel };
         let width = kernel.columns;
         let panels = columns.div_ceil(width);
-        let bytes = precision == Precision::Int8;
+        let bytes = kernel.offset;
         // A task packs a micro-panel for all its blocks: some 64 KiB or more of one.
         each(panels, self.parallel && panels * words * width >= 1 << 14, |panel| {
             // SAFETY: panels are disjoint parts of the shared words.
             unsafe {
-                let shared = shared;
-                let sums = shared.words.add(shared.sums + panel * width).cast::<i32>();
+                let sums = shared.sums(panel, width);
                 if bytes && word0 == 0 {
                     sums.write_bytes(0, width);
                 }
                 let own = (column0 + panel * width, width.min(columns - panel * width));
                 for block in (0..words).step_by(KC) {
                     let len = KC.min(words - block);
-                    let to = shared.words.add(block * panels * width + panel * len * width);
+                    let to = shared.panels().add(block * panels * width + panel * len * width);
                     packer.right(b, self.elements(word0 + block, len), own, to);
                     if bytes {
                         packer.column_sums(to, len, sums);
@@ -321,26 +332,32 @@ impl<F: Finish> Run<'_, F> {
                     // SAFETY: the panel was packed, or is in the packed factor.
                     let b = unsafe {
                         match &product.b {
-                            Source::Strided(_) => {
-                                shared.words.add(block * all_panels * width + panel * len * width).cast_const()
-                            }
+                            Source::Strided(_) => shared
+                                .words
+                                .add(block * all_panels * width + panel * len * width)
+                                .cast_const(),
                             Source::Packed(b) => b.right(column, word),
                         }
                     };
-                    // SAFETY: a sum for each column was made when the factor was packed.
-                    let sums = unsafe {
-                        match (product.precision, &product.b) {
-                            (Precision::Int8, Source::Strided(_)) => {
-                                shared.words.add(shared.sums + panel * width).cast_const().cast()
-                            }
-                            (Precision::Int8, Source::Packed(b)) => b.sums(column),
-                            _ => std::ptr::null(),
-                        }
+                    let sums = match (kernel.offset, &product.b) {
+                        (true, Source::Strided(_)) => shared.sums(panel, width).cast_const(),
+                        (true, Source::Packed(b)) => b.sums(column),
+                        (false, _) => std::ptr::null(),
                     };
                     for (i, row) in (row0..row0 + height).step_by(kernel.rows).enumerate() {
                         let size = (kernel.rows.min(row0 + height - row), tile_columns);
                         // SAFETY: the tile lies in the result; panels have `len` steps.
-                        unsafe { self.tile((row, column), size, layout, len, a.add(i * step), b, (beta, last, sums)) };
+                        unsafe {
+                            self.tile(
+                                (row, column),
+                                size,
+                                layout,
+                                len,
+                                a.add(i * step),
+                                b,
+                                (beta, last, sums),
+                            )
+                        };
                     }
                 }
             }
@@ -420,17 +437,18 @@ impl<F: Finish> Run<'_, F> {
     }
 }
 
-/// Sums of products of bytes, of which the left ones had 128 added, to floating point.
+/// Sums of products of bytes to floating point, less what the 128 added to the left ones contributed.
 ///
 /// # Safety
-/// The tile is the caller's; `sums` has a number for each column.
+/// The tile is the caller's; `sums` has a number for each column, or is null: nothing was added.
 unsafe fn to_floats(c: *mut f32, stride: usize, (rows, columns): (usize, usize), sums: *const i32) {
     for i in 0..rows {
         for j in 0..columns {
             // SAFETY: by contract.
             unsafe {
                 let place = c.add(i * stride + j);
-                let sum = place.cast::<i32>().read().wrapping_sub((*sums.add(j)).wrapping_mul(128));
+                let added = if sums.is_null() { 0 } else { (*sums.add(j)).wrapping_mul(128) };
+                let sum = place.cast::<i32>().read().wrapping_sub(added);
                 place.write(sum as f32);
             }
         }

@@ -174,7 +174,12 @@ pub(crate) struct Raw<'a> {
 impl Raw<'_> {
     /// # Safety
     /// As [`crate::driver::run`], but for the result.
-    pub(crate) unsafe fn run<F: crate::driver::Finish>(self, c: MatrixMut<'_>, finish: &F, kernel: MicroKernel) {
+    pub(crate) unsafe fn run<F: crate::driver::Finish>(
+        self,
+        c: MatrixMut<'_>,
+        finish: &F,
+        kernel: MicroKernel,
+    ) {
         let product = Product {
             size: self.size,
             precision: self.precision,

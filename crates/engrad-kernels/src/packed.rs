@@ -147,7 +147,7 @@ impl PackedMatrix {
                             let to = to.add(word * padded + panel * len * width);
                             let k = (len * group).min(self.rows - word * group);
                             packer.right(source, (word * group, k), (column, columns), to);
-                            if precision == Precision::Int8 {
+                            if kernel.offset {
                                 packer.column_sums(to, len, sums.add(column));
                             }
                         }

@@ -223,7 +223,8 @@ fn large_products_have_the_same_bits_for_any_number_of_threads() {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let mut c = vec![1.0f32; m * n];
                 pool.install(|| {
-                    let product = Matmul::new(a.operand(1), b.operand(1)).precision(precision).accumulate(1.0);
+                    let product =
+                        Matmul::new(a.operand(1), b.operand(1)).precision(precision).accumulate(1.0);
                     product.write(MatrixMut::new(&mut c, m, n, n));
                 });
                 c
@@ -246,7 +247,8 @@ fn numbers_outside_fp16_and_bf16_round_as_their_types_say() {
     for &value in &values {
         let mut c = [0.0f32];
         let one = [1.0f32];
-        let product = Matmul::new(Matrix::new(&one, 1, 1, 1), Matrix::new(std::slice::from_ref(&value), 1, 1, 1));
+        let product =
+            Matmul::new(Matrix::new(&one, 1, 1, 1), Matrix::new(std::slice::from_ref(&value), 1, 1, 1));
         product.precision(Precision::Bf16).write(MatrixMut::new(&mut c, 1, 1, 1));
         assert_eq!(c[0], bf16::from_f32(value).to_f32());
     }

@@ -61,6 +61,8 @@ pub(crate) struct MicroKernel {
     pub(crate) isa: Isa,
     pub(crate) rows: usize,
     pub(crate) columns: usize,
+    /// Whether bytes of the left factor are stored with 128 added, for an instruction that takes them unsigned.
+    pub(crate) offset: bool,
     /// # Safety
     /// `rows` is from 1 to the kernel's; `a` has a micro-panel of the layout with `k` ≤ [`KC`] steps, `b` has
     /// `k · columns` words aligned to 64 bytes; `out` has that many rows of `columns` words. The processor has the

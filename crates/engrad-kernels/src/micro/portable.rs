@@ -13,7 +13,7 @@ pub(super) fn kernel(precision: Precision) -> MicroKernel {
         Precision::Bf16 => bf16_tile,
         Precision::Int8 => int8_tile,
     };
-    MicroKernel { name: "portable", isa: Isa::Portable, rows: 4, columns: 2 * LANES, run }
+    MicroKernel { name: "portable", isa: Isa::Portable, rows: 4, columns: 2 * LANES, offset: false, run }
 }
 
 micro_kernel!(f32_tile, F32, 2, 4, [1 2 3 4]);
@@ -68,7 +68,11 @@ portable_lanes!(
     F32,
     f32,
     |sum, a, b| sum + f32::from_bits(a) * f32::from_bits(b),
-    |value, to, alpha, beta| to.write(if beta == 0.0 { alpha * value } else { alpha * value + beta * to.read() })
+    |value, to, alpha, beta| to.write(if beta == 0.0 {
+        alpha * value
+    } else {
+        alpha * value + beta * to.read()
+    })
 );
 
 portable_lanes!(
@@ -79,7 +83,11 @@ portable_lanes!(
         let high = |word: u32| f32::from_bits(word & 0xFFFF_0000);
         sum + high(a) * high(b) + low(a) * low(b)
     },
-    |value, to, alpha, beta| to.write(if beta == 0.0 { alpha * value } else { alpha * value + beta * to.read() })
+    |value, to, alpha, beta| to.write(if beta == 0.0 {
+        alpha * value
+    } else {
+        alpha * value + beta * to.read()
+    })
 );
 
 portable_lanes!(
@@ -87,7 +95,7 @@ portable_lanes!(
     i32,
     |sum, a, b| {
         let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
-        let products = a.iter().zip(b).map(|(&a, b)| i32::from(a) * i32::from(b as i8));
+        let products = a.iter().zip(b).map(|(&a, b)| i32::from(a as i8) * i32::from(b as i8));
         products.fold(sum, i32::wrapping_add)
     },
     |value, to, _alpha, beta| {

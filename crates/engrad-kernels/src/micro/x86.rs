@@ -12,23 +12,58 @@ pub(super) fn find(precision: Precision, found: &mut Vec<MicroKernel>) {
     match precision {
         Precision::F32 => {
             if wide {
-                found.push(MicroKernel { name: "avx512", isa: Isa::Avx512, rows: 14, columns: 32, run: f32_avx512 });
+                found.push(MicroKernel {
+                    name: "avx512",
+                    isa: Isa::Avx512,
+                    rows: 14,
+                    columns: 32,
+                    offset: false,
+                    run: f32_avx512,
+                });
             }
             if has!("avx2") && has!("fma") {
-                found.push(MicroKernel { name: "avx2", isa: Isa::Portable, rows: 6, columns: 16, run: f32_avx2 });
+                found.push(MicroKernel {
+                    name: "avx2",
+                    isa: Isa::Portable,
+                    rows: 6,
+                    columns: 16,
+                    offset: false,
+                    run: f32_avx2,
+                });
             }
         }
         Precision::Bf16 => {
             if wide && has!("avx512bf16") {
-                found.push(MicroKernel { name: "avx512_bf16", isa: Isa::Avx512, rows: 14, columns: 32, run: bf16_avx512 });
+                found.push(MicroKernel {
+                    name: "avx512_bf16",
+                    isa: Isa::Avx512,
+                    rows: 14,
+                    columns: 32,
+                    offset: false,
+                    run: bf16_avx512,
+                });
             }
         }
         Precision::Int8 => {
             if wide && has!("avx512vnni") {
-                found.push(MicroKernel { name: "avx512_vnni", isa: Isa::Avx512, rows: 14, columns: 32, run: int8_avx512 });
+                found.push(MicroKernel {
+                    name: "avx512_vnni",
+                    isa: Isa::Avx512,
+                    rows: 14,
+                    columns: 32,
+                    offset: true,
+                    run: int8_avx512,
+                });
             }
             if has!("avx2") && has!("avxvnni") {
-                found.push(MicroKernel { name: "avx_vnni", isa: Isa::Portable, rows: 6, columns: 16, run: int8_avx2 });
+                found.push(MicroKernel {
+                    name: "avx_vnni",
+                    isa: Isa::Portable,
+                    rows: 6,
+                    columns: 16,
+                    offset: true,
+                    run: int8_avx2,
+                });
             }
         }
     }
@@ -64,8 +99,7 @@ macro_rules! f32_sums {
             // SAFETY: as above, and `to` has a vector's words.
             unsafe {
                 let scaled = $mul(sums, $splat(alpha));
-                let result =
-                    if beta == 0.0 { scaled } else { $add(scaled, $mul($splat(beta), $load(to))) };
+                let result = if beta == 0.0 { scaled } else { $add(scaled, $mul($splat(beta), $load(to))) };
                 $store(to, result);
             }
         }
@@ -100,7 +134,14 @@ impl Lanes for F32x16 {
     type Words = __m512;
     type Sums = __m512;
     const LANES: usize = 16;
-    f32_sums!(_mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_mul_ps, _mm512_add_ps);
+    f32_sums!(
+        _mm512_setzero_ps,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_mul_ps,
+        _mm512_add_ps
+    );
     #[inline(always)]
     unsafe fn load(words: *const u32) -> __m512 {
         // SAFETY: by contract, here and below.
@@ -122,7 +163,14 @@ impl Lanes for Bf16x16 {
     type Words = __m512i;
     type Sums = __m512;
     const LANES: usize = 16;
-    f32_sums!(_mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_mul_ps, _mm512_add_ps);
+    f32_sums!(
+        _mm512_setzero_ps,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_mul_ps,
+        _mm512_add_ps
+    );
     #[inline(always)]
     unsafe fn load(words: *const u32) -> __m512i {
         // SAFETY: by contract.
@@ -137,7 +185,8 @@ impl Lanes for Bf16x16 {
     unsafe fn multiply_add(sums: __m512, a: __m512i, b: __m512i) -> __m512 {
         // SAFETY: by contract; both types are 64 bytes of any bits.
         unsafe {
-            let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
+            let (a, b) =
+                (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
             _mm512_dpbf16_ps(sums, a, b)
         }
     }
@@ -169,7 +218,14 @@ impl Lanes for F32x8 {
     type Words = __m256;
     type Sums = __m256;
     const LANES: usize = 8;
-    f32_sums!(_mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_mul_ps, _mm256_add_ps);
+    f32_sums!(
+        _mm256_setzero_ps,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_mul_ps,
+        _mm256_add_ps
+    );
     #[inline(always)]
     unsafe fn load(words: *const u32) -> __m256 {
         // SAFETY: by contract.

@@ -8,12 +8,12 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::matrix::{ElementType, RawMatrix};
-use crate::micro::{MOST_COLUMNS, MicroKernel, PanelLayout, ROW};
-use crate::micro::Isa;
 use crate::Precision;
+use crate::matrix::{ElementType, RawMatrix};
+use crate::micro::Isa;
+use crate::micro::{MOST_COLUMNS, MicroKernel, PanelLayout, ROW};
 
-/// Which factor is packed. Bytes of the left one are stored with 128 added, as the multiply-add of bytes wants.
+/// Which factor is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Left,
@@ -31,13 +31,16 @@ pub(crate) struct Packer {
 impl Packer {
     /// Words of a block of the left factor: `panels` micro-panels.
     pub(crate) fn left_words(kernel: &MicroKernel, panels: usize) -> usize {
-        // A step may be stored a whole vector wide.
-        panels * kernel.rows * ROW + 16
+        panels * kernel.rows * ROW
     }
 
     /// The layout in which a left factor's source is packed.
     pub(crate) fn left_layout(source: &RawMatrix) -> PanelLayout {
-        if source.row_stride == 1 && source.column_stride != 1 { PanelLayout::Steps } else { PanelLayout::Rows }
+        if source.row_stride == 1 && source.column_stride != 1 {
+            PanelLayout::Steps
+        } else {
+            PanelLayout::Rows
+        }
     }
 
     /// Packs `rows` rows from `row0`, inner elements from `k0`, `k` of them, as micro-panels one after the other.
@@ -63,13 +66,14 @@ impl Packer {
                 }
                 PanelLayout::Steps => {
                     let words = k.div_ceil(group);
-                    for panel in 0..rows.div_ceil(height) {
-                        let width = height.min(rows - panel * height);
-                        let to = to.add(panel * height * words);
-                        for w in 0..words {
-                            let inner = group.min(k - w * group);
+                    // Step by step across all panels: that is how the source lies in memory.
+                    for w in 0..words {
+                        let inner = group.min(k - w * group);
+                        for panel in 0..rows.div_ceil(height) {
+                            let width = height.min(rows - panel * height);
                             let from = source.at(row0 + panel * height, k0 + w * group);
-                            self.step(source, from, source.column_stride, inner, width, to.add(w * height), height);
+                            let to = to.add((panel * words + w) * height);
+                            self.step(source, from, source.column_stride, inner, width, to, height);
                         }
                     }
                 }
@@ -125,7 +129,7 @@ impl Packer {
     /// The elements are there, and the words.
     #[inline]
     unsafe fn line(&self, source: &RawMatrix, from: *const u8, stride: usize, k: usize, to: *mut u32) {
-        let flip = if self.side == Side::Left { 0x80 } else { 0 };
+        let flip = self.flip();
         // SAFETY: passed on.
         unsafe {
             #[cfg(target_arch = "x86_64")]
@@ -145,7 +149,7 @@ impl Packer {
     }
 
     /// `inner` (at most a group) inner steps, `stride` elements apart, of `width` neighbours to `full` words, of which
-    /// the last are zero. On the left up to a vector's words may be written.
+    /// the last are zero.
     ///
     /// # Safety
     /// The elements are there, and the words.
@@ -161,7 +165,7 @@ impl Packer {
         to: *mut u32,
         full: usize,
     ) {
-        let flip = if self.side == Side::Left { 0x80 } else { 0 };
+        let flip = self.flip();
         // SAFETY: passed on.
         unsafe {
             #[cfg(target_arch = "x86_64")]
@@ -178,6 +182,11 @@ impl Packer {
                 Precision::Int8 => portable::step_int8(from, stride, inner, width, flip, to, full),
             }
         }
+    }
+
+    /// What bytes are exclusive-ored with: 128 is added to those of the left factor where the kernel wants it.
+    fn flip(&self) -> u8 {
+        if self.side == Side::Left && self.kernel.offset { 0x80 } else { 0 }
     }
 
     /// Adds the sum of each column's bytes of a right micro-panel to `sums`.

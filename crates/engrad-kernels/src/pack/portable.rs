@@ -27,7 +27,9 @@ unsafe fn convert(element: ElementType, from: *const u8, to: &mut [f32]) {
             ElementType::Bf16 => {
                 std::slice::from_raw_parts(from.cast::<bf16>(), to.len()).convert_to_f32_slice(to);
             }
-            ElementType::I8 => to.iter_mut().enumerate().for_each(|(i, to)| *to = number(element, from.add(i))),
+            ElementType::I8 => {
+                to.iter_mut().enumerate().for_each(|(i, to)| *to = number(element, from.add(i)))
+            }
         }
     }
 }
@@ -83,7 +85,13 @@ pub(super) unsafe fn line_int8(from: *const u8, stride: usize, k: usize, flip: u
 
 /// # Safety
 /// As `Packer::step`.
-pub(super) unsafe fn step_f32(element: ElementType, from: *const u8, width: usize, to: *mut u32, full: usize) {
+pub(super) unsafe fn step_f32(
+    element: ElementType,
+    from: *const u8,
+    width: usize,
+    to: *mut u32,
+    full: usize,
+) {
     // SAFETY: by contract.
     unsafe {
         let to = std::slice::from_raw_parts_mut(to.cast::<f32>(), full);

@@ -86,22 +86,28 @@ pub(super) unsafe fn line_bf16(element: ElementType, from: *const u8, k: usize, 
 }
 
 /// # Safety
-/// As `Packer::step`, and the processor has AVX-512. Up to 16 words may be written where `full` is less.
+/// As `Packer::step`, and the processor has AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn step_f32(element: ElementType, from: *const u8, width: usize, to: *mut u32, full: usize) {
+pub(super) unsafe fn step_f32(
+    element: ElementType,
+    from: *const u8,
+    width: usize,
+    to: *mut u32,
+    full: usize,
+) {
     // SAFETY: by contract.
     unsafe {
         let mut i = 0;
         while i < full {
             let part = load(element, from.wrapping_add(i * element.size()), first(width.saturating_sub(i)));
-            _mm512_storeu_ps(to.add(i).cast(), part);
+            _mm512_mask_storeu_ps(to.add(i).cast(), first(full - i), part);
             i += LANES;
         }
     }
 }
 
 /// # Safety
-/// As `Packer::step`, and the processor has AVX-512. Up to 16 words may be written where `full` is less.
+/// As `Packer::step`, and the processor has AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn step_bf16(
     element: ElementType,
@@ -121,14 +127,15 @@ pub(super) unsafe fn step_bf16(
             let low = round_bf16(load(element, from, mask));
             let second = if inner > 1 { mask } else { 0 };
             let high = round_bf16(load(element, from.wrapping_add(stride * element.size()), second));
-            _mm512_storeu_si512(to.add(i).cast(), _mm512_or_si512(low, _mm512_slli_epi32::<16>(high)));
+            let words = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
+            _mm512_mask_storeu_epi32(to.add(i).cast(), first(full - i), words);
             i += LANES;
         }
     }
 }
 
 /// # Safety
-/// As `Packer::step`, and the processor has AVX-512. Up to 16 words may be written where `full` is less.
+/// As `Packer::step`, and the processor has AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn step_int8(
     from: *const u8,
@@ -153,7 +160,7 @@ pub(super) unsafe fn step_int8(
             let low = _mm512_or_si512(line(0), _mm512_slli_epi32::<8>(line(1)));
             let high = _mm512_or_si512(line(2), _mm512_slli_epi32::<8>(line(3)));
             let words = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
-            _mm512_storeu_si512(to.add(i).cast(), words);
+            _mm512_mask_storeu_epi32(to.add(i).cast(), first(full - i), words);
             i += LANES;
         }
     }
