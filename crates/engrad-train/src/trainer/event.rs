@@ -18,7 +18,9 @@ pub enum Event {
         steps: u64,
         /// Tokens of one sequence.
         sequence: usize,
-        /// Sequences of one update.
+        /// Sequences evaluated at once.
+        batch: usize,
+        /// Batches of one update.
         accumulation: usize,
         /// Token ids computed by the output head.
         classes: usize,
