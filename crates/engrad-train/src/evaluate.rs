@@ -9,7 +9,7 @@ use engrad_store::Model;
 use rayon::ThreadPool;
 
 use crate::optimizer::LossScale;
-use crate::{Gradient, Network, NetworkOptions, Recompute, TrainError, Vocabulary};
+use crate::{Gradient, GradientPrecision, Network, NetworkOptions, Recompute, TrainError, Vocabulary};
 
 /// Where and how programs run.
 #[derive(Debug, Clone)]
@@ -39,6 +39,7 @@ impl Execution<'_> {
             layout: self.layout,
             training,
             recompute: Recompute::None,
+            gradient_precision: GradientPrecision::F32,
             vocabulary,
         };
         let mut network = Network::new(self.engine, Arc::clone(&self.pool), &model.config, options)?;

@@ -5,11 +5,11 @@
 //! norm costs no pass over memory.
 
 use engrad_engine::EngineError;
-use engrad_kernels::{Matrix, MatrixMut, Threads, matmul};
+use engrad_kernels::{Matmul, MatrixMut, Precision};
 use rayon::prelude::*;
 
-use crate::host::Buffer;
 use crate::host::simd::{sum_of_squares, vectorized};
+use crate::host::{Buffer, Rows};
 
 /// Elements formed before their squares are summed: few enough to be in the last-level cache still.
 const CACHED: usize = 1 << 21;
@@ -77,16 +77,17 @@ impl Gradient {
     }
 
     /// Adds `cotangent · activationᵀ` to the rows from `start`. Operands are `[rows, positions]` and
-    /// `[columns, positions]`.
+    /// `[columns, positions]`, rounded to `precision`.
     pub(crate) fn add_product(
         &mut self,
         start: usize,
         rows: usize,
-        cotangent: &[f32],
-        activation: &[f32],
-        positions: usize,
+        cotangent: Rows<'_>,
+        activation: Rows<'_>,
+        precision: Precision,
     ) {
         let columns = self.columns;
+        let activation = activation.operand(0, columns, true);
         let block = (CACHED / columns).max(1);
         for first in (0..rows).step_by(block) {
             let count = block.min(rows - first);
@@ -100,14 +101,10 @@ impl Gradient {
                 }
                 *written = true;
             }
-            matmul(
-                MatrixMut::new(target, count, columns, columns),
-                if overwrite { 0.0 } else { 1.0 },
-                1.0,
-                Matrix::new(&cotangent[first * positions..], count, positions, positions),
-                Matrix::new(activation, columns, positions, positions).transposed(),
-                Threads::Pool,
-            );
+            Matmul::new(cotangent.operand(first, count, false), activation)
+                .precision(precision)
+                .accumulate(if overwrite { 0.0 } else { 1.0 })
+                .write(MatrixMut::new(target, count, columns, columns));
             target.par_chunks(columns).zip(&mut self.squares[range]).with_min_len(32).for_each(
                 |(line, square)| {
                     *square = vectorized(
@@ -156,6 +153,10 @@ impl Gradients {
 mod tests {
     use super::*;
 
+    fn rows(data: &[f32], columns: usize) -> Rows<'_> {
+        Rows::Fp32 { data, columns, stride: columns }
+    }
+
     #[test]
     fn what_an_earlier_update_left_is_overwritten_and_the_norm_follows() {
         let mut gradients = Gradients(vec![Gradient::new(3, 2).unwrap()]);
@@ -165,7 +166,8 @@ mod tests {
         assert_eq!(gradients.norm(), 0.0);
         // Row 1 is written first by a row, then by a product over rows 1 and 2.
         gradients.0[0].add_row(1, &[1.0, 1.0]);
-        gradients.0[0].add_product(1, 2, &[1.0, 2.0, 3.0, 4.0], &[1.0, 0.0, 0.0, 1.0], 2);
+        let (cotangent, activation) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0]);
+        gradients.0[0].add_product(1, 2, rows(&cotangent, 2), rows(&activation, 2), Precision::F32);
         assert_eq!(gradients.0[0].to_vec(), [0.0, 0.0, 2.0, 3.0, 3.0, 4.0]);
         assert_eq!(gradients.0[0].row(0), None);
         assert!((gradients.norm() - (4.0f64 + 9.0 + 9.0 + 16.0).sqrt()).abs() < 1e-12);
@@ -173,15 +175,16 @@ mod tests {
 
     #[test]
     fn blocks_of_a_large_product_join() {
-        let (rows, columns) = (CACHED / 1024 + 3, 1024);
-        let cotangent: Vec<f32> = (0..rows).map(|i| i as f32).collect();
-        let mut gradient = Gradient::new(rows, columns).unwrap();
+        let (count, columns) = (CACHED / 1024 + 3, 1024);
+        let cotangent: Vec<f32> = (0..count).map(|i| i as f32).collect();
+        let ones = vec![1.0; columns];
+        let mut gradient = Gradient::new(count, columns).unwrap();
         for _ in 0..2 {
-            gradient.add_product(0, rows, &cotangent, &vec![1.0; columns], 1);
+            gradient.add_product(0, count, rows(&cotangent, 1), rows(&ones, 1), Precision::F32);
         }
         let whole = gradient.to_vec();
         assert!(whole.chunks(columns).enumerate().all(|(i, row)| row.iter().all(|&v| v == 2.0 * i as f32)));
-        let expected: f64 = (0..rows).map(|i| (2.0 * i as f64).powi(2) * columns as f64).sum();
+        let expected: f64 = (0..count).map(|i| (2.0 * i as f64).powi(2) * columns as f64).sum();
         assert!((gradient.sum_of_squares() - expected).abs() < 1e-6 * expected);
     }
 }

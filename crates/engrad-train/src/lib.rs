@@ -23,4 +23,4 @@ pub use error::TrainError;
 pub use gradients::{Gradient, Gradients};
 pub use host::Buffer;
 pub use initialize::initialize;
-pub use network::{Network, NetworkOptions, Recompute, Timing, Vocabulary};
+pub use network::{GradientPrecision, Network, NetworkOptions, Recompute, Timing, Vocabulary};

@@ -12,7 +12,7 @@ use engrad_mil::pack::InputLayout;
 use engrad_store::Model;
 use rayon::ThreadPool;
 
-use crate::{Network, NetworkOptions, Recompute, TrainError, Vocabulary};
+use crate::{GradientPrecision, Network, NetworkOptions, Recompute, TrainError, Vocabulary};
 
 /// Shortest programs compiled; contexts grow by doubling from here.
 const SHORTEST: usize = 32;
@@ -70,6 +70,7 @@ impl<'a> Generator<'a> {
                     layout: self.options.layout,
                     training: false,
                     recompute: Recompute::None,
+                    gradient_precision: GradientPrecision::F32,
                     vocabulary: self.vocabulary.clone(),
                 };
                 let mut network =

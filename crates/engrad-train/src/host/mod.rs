@@ -12,4 +12,4 @@ pub(crate) mod simd;
 mod window;
 
 pub use memory::Buffer;
-pub(crate) use window::Window;
+pub(crate) use window::{Rows, Window};

@@ -1,4 +1,5 @@
-use engrad_engine::{Port, Surface};
+use engrad_engine::{Port, ReadGuard, Surface};
+use engrad_kernels::{Matrix, Operand};
 use engrad_mil::DType;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -6,6 +7,31 @@ use rayon::prelude::*;
 
 /// Rows below this many elements in all are converted on the calling thread.
 const PARALLEL: usize = 1 << 14;
+
+/// Rows of a window where they lie, for products that read their own number format.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rows<'a> {
+    /// Elements from the first row's first column on.
+    Fp16 { data: &'a [f16], columns: usize, stride: usize },
+    /// As above.
+    Fp32 { data: &'a [f32], columns: usize, stride: usize },
+}
+
+impl<'a> Rows<'a> {
+    /// `count` rows from `first`, as a factor, or its transpose.
+    pub(crate) fn operand(self, first: usize, count: usize, transposed: bool) -> Operand<'a> {
+        macro_rules! view {
+            ($data:expr, $columns:expr, $stride:expr) => {{
+                let matrix = Matrix::new(&$data[first * $stride..], count, $columns, $stride);
+                if transposed { matrix.transposed().into() } else { matrix.into() }
+            }};
+        }
+        match self {
+            Self::Fp16 { data, columns, stride } => view!(data, columns, stride),
+            Self::Fp32 { data, columns, stride } => view!(data, columns, stride),
+        }
+    }
+}
 
 /// A rectangle of a surface: some or all columns of its rows, as f32 from outside.
 #[derive(Debug, Clone)]
@@ -49,6 +75,20 @@ impl Window {
     /// Whether two windows look at the same memory.
     pub(crate) fn shares_surface(&self, other: &Self) -> bool {
         self.surface.is_same(&other.surface)
+    }
+
+    /// Locks the surface for reading.
+    pub(crate) fn read(&self) -> ReadGuard<'_> {
+        self.surface.read()
+    }
+
+    /// The rows, of a surface locked by [`Window::read`] of a window on it.
+    pub(crate) fn view<'a>(&self, guard: &'a ReadGuard<'_>) -> Rows<'a> {
+        let (columns, stride) = (self.columns, self.stride);
+        match self.dtype {
+            DType::Fp32 => Rows::Fp32 { data: &guard.fp32()[self.offset..], columns, stride },
+            _ => Rows::Fp16 { data: &guard.fp16()[self.offset..], columns, stride },
+        }
     }
 
     /// Writes every row: `fill` gets the row's number and a buffer of its columns.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use engrad_kernels::Precision;
 use rayon::ThreadPool;
 
 use crate::TrainError;
@@ -67,11 +68,15 @@ pub(crate) struct GradientWorker {
 }
 
 impl GradientWorker {
-    /// Zero gradients of those rows and columns.
+    /// Zero gradients of those rows and columns; factors of products are rounded to `precision`.
     ///
     /// # Errors
     /// [`TrainError::Worker`] if the system starts no thread, [`TrainError::Engine`] if it has no memory.
-    pub(crate) fn new(sizes: &[(usize, usize)], pool: Arc<ThreadPool>) -> Result<Self, TrainError> {
+    pub(crate) fn new(
+        sizes: &[(usize, usize)],
+        pool: Arc<ThreadPool>,
+        precision: Precision,
+    ) -> Result<Self, TrainError> {
         let sums = sizes.iter().map(|&(rows, columns)| Gradient::new(rows, columns));
         let shared = Arc::new(Shared {
             gradients: Mutex::new(Gradients(sums.collect::<Result<Vec<_>, _>>()?)),
@@ -83,13 +88,12 @@ impl GradientWorker {
         let theirs = Arc::clone(&shared);
         let work = move || {
             let end = EndGuard(Arc::clone(&theirs));
-            let mut scratch = Scratch::default();
             for job in queue {
                 {
                     let (started, name) = (Instant::now(), job.name());
                     let mut gradients = lock(&theirs.gradients);
                     let sums: &mut [Gradient] = &mut gradients.0;
-                    pool.install(|| scratch.run(job, sums));
+                    pool.install(|| job.run(sums, precision));
                     if let Some(trace) = theirs.trace.get() {
                         trace.record(Lane::WeightGradients, name, started);
                     }
@@ -171,27 +175,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[derive(Default)]
-struct Scratch {
-    activation: Vec<f32>,
-    cotangent: Vec<f32>,
-}
-
-impl Scratch {
-    fn run(&mut self, job: Job, gradients: &mut [Gradient]) {
-        match job {
+impl Job {
+    fn run(self, gradients: &mut [Gradient], precision: Precision) {
+        match self {
             Job::Product { parameter, start, rows, activation, cotangent } => {
-                activation.read_into(&mut self.activation);
-                cotangent.read_into(&mut self.cotangent);
-                let (cotangent, positions) = (&self.cotangent, activation.columns());
-                gradients[parameter].add_product(start, rows, cotangent, &self.activation, positions);
+                let first = activation.read();
+                // Locking a surface twice could wait for a writer between the two.
+                let second = (!activation.shares_surface(&cotangent)).then(|| cotangent.read());
+                let cotangent = cotangent.view(second.as_ref().unwrap_or(&first));
+                gradients[parameter].add_product(start, rows, cotangent, activation.view(&first), precision);
             }
             Job::Elementwise { parameter, index, activation, cotangent } => {
-                activation.read_into(&mut self.activation);
-                cotangent.read_into(&mut self.cotangent);
                 let positions = activation.columns();
+                let [activation, cotangent] = [&activation, &cotangent].map(|window| {
+                    let mut dense = Vec::new();
+                    window.read_into(&mut dense);
+                    dense
+                });
                 let mut sums = vec![0.0; gradients[parameter].len()];
-                let rows = self.activation.chunks(positions).zip(self.cotangent.chunks(positions));
+                let rows = activation.chunks(positions).zip(cotangent.chunks(positions));
                 for ((a, c), &place) in rows.zip(index.iter()) {
                     sums[place] += a.iter().zip(c).map(|(a, c)| a * c).sum::<f32>();
                 }

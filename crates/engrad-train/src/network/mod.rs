@@ -19,12 +19,14 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use engrad_engine::Engine;
+use engrad_kernels::Precision;
 use engrad_mil::DType;
 use engrad_mil::pack::InputLayout;
 use engrad_model::{ModelConfig, Parameter, ParameterRole};
 use engrad_store::Model;
 use rayon::ThreadPool;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use self::gradient_worker::{GradientWorker, Job, Ticket};
 use self::head::{Head, block_positions};
@@ -54,8 +56,21 @@ pub struct NetworkOptions {
     pub training: bool,
     /// What the backward pass computes again instead of keeping it.
     pub recompute: Recompute,
+    /// What the factors of weight gradients are rounded to; sums are f32.
+    pub gradient_precision: GradientPrecision,
     /// Token ids that can occur.
     pub vocabulary: Vocabulary,
+}
+
+/// Precision of the products that form weight gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GradientPrecision {
+    /// Activations and cotangents as they are.
+    #[default]
+    F32,
+    /// Rounded to bf16, which processors with instructions for it multiply twice as fast.
+    Bf16,
 }
 
 /// Where the time of a step went.
@@ -67,6 +82,8 @@ pub struct Timing {
     pub host: Duration,
     /// Waiting for weight gradients.
     pub waiting: Duration,
+    /// The optimiser: clipping, update, new weights on the surfaces. Also counted as host work.
+    pub optimizer: Duration,
 }
 
 /// Sums up a step's time, and draws its timeline if one is wanted.
@@ -195,7 +212,12 @@ impl Network {
             _ => (p.len() / row_length(p), row_length(p)),
         };
         let sizes: Vec<(usize, usize)> = parameters.iter().map(size).collect();
-        let worker = options.training.then(|| GradientWorker::new(&sizes, Arc::clone(&pool))).transpose()?;
+        let precision = match options.gradient_precision {
+            GradientPrecision::F32 => Precision::F32,
+            GradientPrecision::Bf16 => Precision::Bf16,
+        };
+        let worker = options.training.then(|| GradientWorker::new(&sizes, Arc::clone(&pool), precision));
+        let worker = worker.transpose()?;
         let streams = Streams::new(config.layers, config.dim * positions, &options);
         Ok(Self {
             streams,
@@ -311,6 +333,7 @@ impl Network {
             }
         });
         self.clock.spent(Lane::Host, "optimizer", started);
+        self.clock.timing.optimizer += started.elapsed();
         Ok(())
     }
 

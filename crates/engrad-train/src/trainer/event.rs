@@ -93,6 +93,8 @@ pub struct Milliseconds {
     pub data: f64,
     /// Waiting for weight gradients.
     pub waiting: f64,
+    /// The optimiser, a part of the host's work.
+    pub optimizer: f64,
 }
 
 impl Event {
@@ -114,6 +116,7 @@ impl Event {
                 host: ms(report.host),
                 data: ms(report.data),
                 waiting: ms(report.waiting),
+                optimizer: ms(report.optimizer),
             },
         }
     }

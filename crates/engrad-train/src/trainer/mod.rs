@@ -59,6 +59,8 @@ pub struct StepReport {
     pub data: Duration,
     /// Time waiting for weight gradients.
     pub waiting: Duration,
+    /// Time in the optimiser, a part of the host's.
+    pub optimizer: Duration,
 }
 
 /// Model, optimiser and data position of a run.
@@ -106,6 +108,7 @@ impl<'a> Trainer<'a> {
             layout: execution.layout,
             training: true,
             recompute: settings.recompute,
+            gradient_precision: settings.gradient_precision,
             vocabulary,
         };
         let mut network =
@@ -213,6 +216,7 @@ impl<'a> Trainer<'a> {
             host: timing.host,
             data,
             waiting: timing.waiting,
+            optimizer: timing.optimizer,
         })
     }
 

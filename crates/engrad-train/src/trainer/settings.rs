@@ -2,7 +2,7 @@ use engrad_mil::DType;
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::{AdamWSettings, LossScale};
-use crate::{Recompute, TrainError};
+use crate::{GradientPrecision, Recompute, TrainError};
 
 /// Shortest default span of the learning-rate schedule.
 const SHORTEST_DECAY: u64 = 2000;
@@ -66,6 +66,8 @@ pub struct TrainSettings {
     pub sequence: Option<usize>,
     /// What the backward pass computes again instead of keeping it in memory.
     pub recompute: Recompute,
+    /// What the factors of weight gradients are rounded to.
+    pub gradient_precision: GradientPrecision,
     /// Seed of initial weights and data order.
     pub seed: u64,
     /// Loss scaling; fp32 programs use none unless it is fixed here.
@@ -104,6 +106,7 @@ impl Default for TrainSettings {
             accumulation: 1,
             sequence: None,
             recompute: Recompute::None,
+            gradient_precision: GradientPrecision::F32,
             seed: 1,
             loss_scale: LossScaleSetting::Dynamic(DynamicWord::Dynamic),
             compact_vocabulary: true,
