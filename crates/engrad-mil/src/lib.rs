@@ -11,6 +11,7 @@
 //! * [`mod@verify`]: the language rules.
 //! * [`mod@differentiate`]: derives a backward function from a forward one.
 //! * [`pack`]: merges inputs of equal channel count into one port along the width axis.
+//! * [`mod@window`]: geometry of convolutions and pools.
 //! * [`blob`]: the weight-blob storage that text programs refer to.
 //!
 //! This crate opens no files, starts no threads and knows nothing of Apple's run time.
@@ -28,6 +29,7 @@ mod program;
 pub mod text;
 mod types;
 pub mod verify;
+pub mod window;
 
 pub use builder::Builder;
 pub use constant::{Constant, ConstantData, Literal, Payload};

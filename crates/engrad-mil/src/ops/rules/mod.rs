@@ -1,9 +1,14 @@
 //! Shape and type rules: the result types of each operation from its operands. Extents may be unknown; a rule then gives
 //! what is known.
 
+pub(crate) mod compression;
+pub(crate) mod convolution;
 pub(crate) mod elementwise;
+pub(crate) mod image;
 pub(crate) mod linear;
 pub(crate) mod movement;
+pub(crate) mod pooling;
+pub(crate) mod recurrent;
 pub(crate) mod reduction;
 
 use super::Operands;
