@@ -1,10 +1,14 @@
 //! The rows, grouped by subject.
 
 mod activation;
+mod construction;
+mod control;
 mod elementwise;
+mod indexing;
 mod linear;
 mod movement;
 mod reduction;
+mod sorting;
 
 use super::OpInfo;
 
@@ -16,6 +20,10 @@ pub(super) fn groups() -> impl Iterator<Item = (&'static str, &'static [OpInfo])
         ("Reductions", reduction::ROWS),
         ("Products", linear::ROWS),
         ("Shapes, slices and joins", movement::ROWS),
+        ("Gathering and scattering", indexing::ROWS),
+        ("Sorting and searching", sorting::ROWS),
+        ("Construction", construction::ROWS),
+        ("Control flow, lists and states", control::ROWS),
     ]
     .into_iter()
 }
