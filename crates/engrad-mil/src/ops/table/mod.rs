@@ -2,14 +2,18 @@
 
 mod activation;
 mod compression;
+mod construction;
+mod control;
 mod convolution;
 mod elementwise;
 mod image;
+mod indexing;
 mod linear;
 mod movement;
 mod pooling;
 mod recurrent;
 mod reduction;
+mod sorting;
 
 use super::OpInfo;
 
@@ -26,6 +30,10 @@ pub(super) fn groups() -> impl Iterator<Item = (&'static str, &'static [OpInfo])
         ("Images", image::ROWS),
         ("Recurrent layers", recurrent::ROWS),
         ("Compressed weights", compression::ROWS),
+        ("Gathering and scattering", indexing::ROWS),
+        ("Sorting and searching", sorting::ROWS),
+        ("Construction", construction::ROWS),
+        ("Control flow, lists and states", control::ROWS),
     ]
     .into_iter()
 }
