@@ -23,6 +23,7 @@ mod constant;
 mod diagnostic;
 pub mod differentiate;
 mod error;
+mod flexible;
 mod ops;
 pub mod pack;
 mod program;
@@ -36,6 +37,7 @@ pub use constant::{Constant, ConstantData, Literal, Payload};
 pub use diagnostic::{Diagnostic, Severity, Span, line_and_column};
 pub use differentiate::differentiate;
 pub use error::MilError;
+pub use flexible::{FlexibleShapes, Shapes};
 pub use ops::{
     ArgumentKind, ArgumentSpec, DTypes, Default, Op, OpInfo, Operands, Opset, groups, infer, range_length,
 };

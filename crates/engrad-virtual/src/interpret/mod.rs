@@ -15,4 +15,5 @@
 pub(crate) mod call;
 pub(crate) mod kernels;
 pub(crate) mod run;
+pub(crate) mod surfaces;
 pub(crate) mod tensor;
