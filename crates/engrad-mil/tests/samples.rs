@@ -49,8 +49,8 @@ fn weights_of_core_ml_models_are_read() {
         let file = BlobFile::parse(&bytes).unwrap();
         assert!(file.len() > 10);
         if let Some((dtype, size)) = first {
-            let (found, elements) = file.get(64).unwrap();
-            assert_eq!((found, elements.len()), (dtype, size));
+            let blob = file.get(64).unwrap();
+            assert_eq!((blob.dtype, blob.bytes.len()), (dtype, size));
         }
     }
 }
