@@ -34,7 +34,9 @@ pub use constant::{Constant, ConstantData, Literal, Payload};
 pub use diagnostic::{Diagnostic, Severity, Span, line_and_column};
 pub use differentiate::differentiate;
 pub use error::MilError;
-pub use ops::{ArgumentKind, ArgumentSpec, DTypes, Default, Op, OpInfo, Operands, Opset, groups, infer};
+pub use ops::{
+    ArgumentKind, ArgumentSpec, DTypes, Default, EinsumEquation, Op, OpInfo, Operands, Opset, groups, infer,
+};
 pub use program::{Argument, Attributes, Definition, Function, Operation, Program, Value, ValueId};
 pub use text::{Dialect, parse, read};
 pub use types::{BufferType, DType, Dim, MAX_ELEMENTS, MAX_RANK, Name, ShapedType, TensorType, Type};

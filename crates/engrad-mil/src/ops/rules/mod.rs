@@ -1,9 +1,16 @@
 //! Shape and type rules: the result types of each operation from its operands. Extents may be unknown; a rule then gives
 //! what is known.
 
+pub(crate) mod activation;
+#[cfg(test)]
+mod arithmetic_tests;
+pub(crate) mod einsum;
 pub(crate) mod elementwise;
 pub(crate) mod linear;
 pub(crate) mod movement;
+pub(crate) mod normalization;
+pub(crate) mod quantization;
+pub(crate) mod random;
 pub(crate) mod reduction;
 
 use super::Operands;

@@ -4,6 +4,9 @@ mod activation;
 mod elementwise;
 mod linear;
 mod movement;
+mod normalization;
+mod quantization;
+mod random;
 mod reduction;
 
 use super::OpInfo;
@@ -15,6 +18,9 @@ pub(super) fn groups() -> impl Iterator<Item = (&'static str, &'static [OpInfo])
         ("Activations", activation::ROWS),
         ("Reductions", reduction::ROWS),
         ("Products", linear::ROWS),
+        ("Normalisations", normalization::ROWS),
+        ("Quantisation", quantization::ROWS),
+        ("Random numbers", random::ROWS),
         ("Shapes, slices and joins", movement::ROWS),
     ]
     .into_iter()
