@@ -6,6 +6,7 @@
 
 mod equation;
 mod operands;
+mod range;
 mod row;
 pub(crate) mod rules;
 mod table;
@@ -14,6 +15,7 @@ use std::sync::LazyLock;
 
 pub use equation::EinsumEquation;
 pub use operands::Operands;
+pub use range::range_length;
 pub use row::{ArgumentKind, ArgumentSpec, DTypes, Default, OpInfo, Opset};
 
 use crate::Type;
@@ -98,7 +100,7 @@ ops! {
 
     Cond "cond" WhileLoop "while_loop" MakeList "make_list" ListGather "list_gather"
     ListLength "list_length" ListRead "list_read" ListScatter "list_scatter" ListWrite "list_write"
-    ReadState "read_state" WriteState "write_state"
+    ReadState "read_state" WriteState "write_state" CoremlUpdateState "coreml_update_state"
 }
 
 static ROWS: LazyLock<Vec<OpInfo>> = LazyLock::new(|| {

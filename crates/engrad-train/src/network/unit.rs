@@ -200,9 +200,9 @@ impl Unit {
         let mut obtain = |port: &Port, replaceable: bool| {
             let (passing, surfaces) = &mut sharing.passing;
             match &mut sharing.recomputed {
-                _ if passing.contains(&port.name.as_str()) => shared(surfaces, port),
-                Some(recomputed) if replaceable => shared(recomputed, port),
-                _ => Ok(Surface::for_port(port)?),
+                _ if passing.contains(&port.name.as_str()) => shared(surfaces, program, port),
+                Some(recomputed) if replaceable => shared(recomputed, program, port),
+                _ => Ok(program.kernel.surface(port)?),
             }
         };
         let inputs = program.kernel.inputs().iter().map(|port| obtain(port, port.name == "x"));
@@ -241,18 +241,18 @@ impl Unit {
                 let result = forward.output_position("y").filter(|_| sharing.gradient_over_result);
                 match result {
                     Some(y) => forward_outputs[y].clone(),
-                    None => shared(sharing.backward, port)?,
+                    None => shared(sharing.backward, program, port)?,
                 }
             } else if let Some(input) = forward.own_port(&port.name).filter(|_| own) {
                 forward_inputs[input].clone()
             } else if let Some(output) = forward.output_position(&port.name).filter(|_| own) {
                 forward_outputs[output].clone()
             } else {
-                Surface::for_port(port)?
+                program.kernel.surface(port)?
             };
             inputs.push(surface);
         }
-        let outputs = program.kernel.outputs().iter().map(|port| shared(sharing.backward, port));
+        let outputs = program.kernel.outputs().iter().map(|port| shared(sharing.backward, program, port));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
 
         let mut copies = Vec::new();
@@ -300,11 +300,15 @@ impl Unit {
     }
 }
 
-fn shared(surfaces: &mut SharedSurfaces, port: &Port) -> Result<Surface, TrainError> {
+fn shared(
+    surfaces: &mut SharedSurfaces,
+    program: &CompiledProgram,
+    port: &Port,
+) -> Result<Surface, TrainError> {
     if let Some(surface) = surfaces.get(&port.name) {
         return Ok(surface.clone());
     }
-    let surface = Surface::for_port(port)?;
+    let surface = program.kernel.surface(port)?;
     surfaces.insert(port.name.clone(), surface.clone());
     Ok(surface)
 }

@@ -24,5 +24,6 @@ mod quantization;
 mod random;
 mod reduction;
 pub(crate) mod run;
+pub(crate) mod surfaces;
 pub(crate) mod tensor;
 mod walk;
