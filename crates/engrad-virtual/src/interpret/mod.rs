@@ -12,8 +12,18 @@
 //! [`crate::Numerics::Fast`]. Kernels index tensors only after checking extents against each other: programs that passed
 //! verification may still be run on inputs whose flexible extents do not fit, which is an error and never a panic.
 
+mod activation;
 pub(crate) mod call;
+mod einsum;
+mod elementwise;
+mod integers;
 pub(crate) mod kernels;
+mod linear;
+mod normalization;
+mod quantization;
+mod random;
+mod reduction;
 pub(crate) mod run;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
+mod walk;
