@@ -13,7 +13,14 @@
 //! verification may still be run on inputs whose flexible extents do not fit, which is an error and never a panic.
 
 pub(crate) mod call;
+mod construction;
+mod indexing;
+mod joining;
 pub(crate) mod kernels;
+mod movement;
 pub(crate) mod run;
+mod slicing;
+mod sorting;
+mod strided;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
