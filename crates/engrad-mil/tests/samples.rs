@@ -41,10 +41,5 @@ fn weights_of_the_compiler_are_read() {
         };
         let file = BlobFile::parse(&bytes).unwrap();
         assert!(file.len() > 10, "{}", path.display());
-        assert!(file.len() > 10);
-        if let Some((dtype, size)) = first {
-            let blob = file.get(64).unwrap();
-            assert_eq!((blob.dtype, blob.bytes.len()), (dtype, size));
-        }
     }
 }
