@@ -1,7 +1,7 @@
 //! From strided views to panels of words: conversion, transposition and padding in one pass.
 //!
-//! Two primitives do all the work. [`line`] turns elements that are neighbours along the inner dimension into words;
-//! [`step`] turns one inner step (1, 2 or 4 inner indices) of many rows or columns that are neighbours into words. A
+//! Two primitives do all the work. [`Packer::line`] turns elements that are neighbours along the inner dimension into words;
+//! [`Packer::steps`] turns inner steps of rows or columns that are neighbours into words. A
 //! source contiguous along neither is read element by element.
 
 mod portable;
@@ -54,7 +54,6 @@ impl Packer {
         (k0, k): (usize, usize),
         to: *mut u32,
     ) {
-        let group = self.precision.group();
         let height = self.kernel.rows;
         // SAFETY: rows and steps are those of the block; places in `to` follow each other.
         unsafe {
@@ -65,17 +64,8 @@ impl Packer {
                     }
                 }
                 PanelLayout::Steps => {
-                    let words = k.div_ceil(group);
-                    // Step by step across all panels: that is how the source lies in memory.
-                    for w in 0..words {
-                        let inner = group.min(k - w * group);
-                        for panel in 0..rows.div_ceil(height) {
-                            let width = height.min(rows - panel * height);
-                            let from = source.at(row0 + panel * height, k0 + w * group);
-                            let to = to.add((panel * words + w) * height);
-                            self.step(source, from, source.column_stride, inner, width, to, height);
-                        }
-                    }
+                    let from = source.at(row0, k0);
+                    self.steps(source, from, source.column_stride, k, (rows, height), to);
                 }
             }
         }
@@ -98,11 +88,8 @@ impl Packer {
         // SAFETY: as for the left factor; the temporary has a chunk of each column.
         unsafe {
             if source.column_stride == 1 || columns == 1 {
-                for w in 0..words {
-                    let inner = group.min(k - w * group);
-                    let from = source.at(k0 + w * group, column0);
-                    self.step(source, from, source.row_stride, inner, columns, to.add(w * width), width);
-                }
+                let from = source.at(k0, column0);
+                self.steps(source, from, source.row_stride, k, (columns, width), to);
                 return;
             }
             const CHUNK: usize = 16;
@@ -148,38 +135,47 @@ impl Packer {
         }
     }
 
-    /// `inner` (at most a group) inner steps, `stride` elements apart, of `width` neighbours to `full` words, of which
-    /// the last are zero.
+    /// `k` inner steps, `stride` elements apart, of `width` neighbours, to micro-panels of `height` words a step, of
+    /// which those past the last neighbour are zero.
     ///
     /// # Safety
     /// The elements are there, and the words.
     #[inline]
-    #[allow(clippy::too_many_arguments, reason = "a loop body with its loop's state")]
-    unsafe fn step(
+    unsafe fn steps(
         &self,
         source: &RawMatrix,
         from: *const u8,
         stride: usize,
-        inner: usize,
-        width: usize,
+        k: usize,
+        (width, height): (usize, usize),
         to: *mut u32,
-        full: usize,
     ) {
-        let flip = self.flip();
+        let group = self.precision.group();
+        let words = k.div_ceil(group);
         // SAFETY: passed on.
         unsafe {
             #[cfg(target_arch = "x86_64")]
             if self.kernel.isa == Isa::Avx512 {
-                return match self.precision {
-                    Precision::F32 => x86::step_f32(source.element, from, width, to, full),
-                    Precision::Bf16 => x86::step_bf16(source.element, from, stride, inner, width, to, full),
-                    Precision::Int8 => x86::step_int8(from, stride, inner, width, flip, to, full),
-                };
+                let steps = x86::Steps { to, width, height, stride: words * height, k };
+                return x86::steps(self.precision, source.element, from, stride, self.flip(), &steps);
             }
-            match self.precision {
-                Precision::F32 => portable::step_f32(source.element, from, width, to, full),
-                Precision::Bf16 => portable::step_bf16(source.element, from, stride, inner, width, to, full),
-                Precision::Int8 => portable::step_int8(from, stride, inner, width, flip, to, full),
+            let size = source.element.size();
+            for w in 0..words {
+                let inner = group.min(k - w * group);
+                for (panel, start) in (0..width).step_by(height).enumerate() {
+                    let from = from.wrapping_add((w * group * stride + start) * size);
+                    let own = height.min(width - start);
+                    let to = to.add((panel * words + w) * height);
+                    match self.precision {
+                        Precision::F32 => portable::step_f32(source.element, from, own, to, height),
+                        Precision::Bf16 => {
+                            portable::step_bf16(source.element, from, stride, inner, own, to, height);
+                        }
+                        Precision::Int8 => {
+                            portable::step_int8(from, stride, inner, own, self.flip(), to, height)
+                        }
+                    }
+                }
             }
         }
     }

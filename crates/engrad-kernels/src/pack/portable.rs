@@ -84,7 +84,7 @@ pub(super) unsafe fn line_int8(from: *const u8, stride: usize, k: usize, flip: u
 }
 
 /// # Safety
-/// As `Packer::step`.
+/// As `Packer::steps`, for one step of one micro-panel.
 pub(super) unsafe fn step_f32(
     element: ElementType,
     from: *const u8,
@@ -101,7 +101,7 @@ pub(super) unsafe fn step_f32(
 }
 
 /// # Safety
-/// As `Packer::step`.
+/// As `Packer::steps`, for one step of one micro-panel.
 pub(super) unsafe fn step_bf16(
     element: ElementType,
     from: *const u8,
@@ -126,7 +126,7 @@ pub(super) unsafe fn step_bf16(
 }
 
 /// # Safety
-/// As `Packer::step`.
+/// As `Packer::steps`, for one step of one micro-panel.
 pub(super) unsafe fn step_int8(
     from: *const u8,
     stride: usize,

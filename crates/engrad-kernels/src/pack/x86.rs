@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use crate::Precision;
 use crate::matrix::ElementType;
 use crate::micro::MOST_COLUMNS;
 
@@ -52,117 +53,193 @@ pub(super) unsafe fn line_f32(element: ElementType, from: *const u8, k: usize, t
     }
 }
 
-/// Rounds to bf16 by arithmetic, so that processors without the instruction have it too. NaN stays NaN.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// Sixteen numbers to bf16.
+#[target_feature(enable = "avx512f,avx512bf16")]
 #[inline]
-fn round_bf16(values: __m512) -> __m512i {
-    let bits = _mm512_castps_si512(values);
-    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-    let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
-    let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(values, values);
-    let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x0040_0000));
-    _mm512_srli_epi32::<16>(_mm512_mask_mov_epi32(rounded, nan, quiet))
+fn round(values: __m512) -> __m256i {
+    // SAFETY: 32 bytes of any bits either way.
+    unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(values)) }
 }
 
 /// # Safety
-/// As `Packer::line`, and the processor has AVX-512.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// As `Packer::line`, and the processor has AVX-512 with BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(super) unsafe fn line_bf16(element: ElementType, from: *const u8, k: usize, to: *mut u32) {
     let to = to.cast::<u16>();
     // SAFETY: by contract; an odd line's last word is written whole.
     unsafe {
         let mut i = 0;
         while i + LANES <= k {
-            let part = _mm512_cvtepi32_epi16(round_bf16(load(element, from.add(i * element.size()), !0)));
+            let part = round(load(element, from.add(i * element.size()), !0));
             _mm256_storeu_si256(to.add(i).cast(), part);
             i += LANES;
         }
         if i < k {
             let part = load(element, from.add(i * element.size()), first(k - i));
             let mask = first((k - i).next_multiple_of(2));
-            _mm256_mask_storeu_epi16(to.add(i).cast(), mask, _mm512_cvtepi32_epi16(round_bf16(part)));
+            _mm256_mask_storeu_epi16(to.add(i).cast(), mask, round(part));
+        }
+    }
+}
+
+/// Where the steps of a block go: micro-panels of `height` words a step, `stride` words apart.
+#[derive(Clone, Copy)]
+pub(super) struct Steps {
+    pub(super) to: *mut u32,
+    /// Neighbours in the source.
+    pub(super) width: usize,
+    /// Words of a step in a micro-panel; those without a neighbour are zero.
+    pub(super) height: usize,
+    /// Words from one micro-panel to the next.
+    pub(super) stride: usize,
+    /// Inner elements.
+    pub(super) k: usize,
+}
+
+/// Lines ahead of the one being packed to ask for: they are too far apart for the processor to guess.
+const AHEAD: usize = 6;
+
+/// Packs `steps.k` inner steps of `steps.width` neighbours, inner elements `stride` apart, whole micro-panels at a time.
+///
+/// # Safety
+/// The elements and the words are there, and the processor has AVX-512.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn steps(
+    precision: Precision,
+    element: ElementType,
+    from: *const u8,
+    stride: usize,
+    flip: u8,
+    steps: &Steps,
+) {
+    // SAFETY: by contract. Elements are named in each call, so that each is a loop of its own.
+    unsafe {
+        match (precision, element) {
+            (Precision::F32, ElementType::F32) => {
+                each_step::<1>(from, stride, 4, steps, |line, mask, _| {
+                    _mm512_castps_si512(load(ElementType::F32, line, mask))
+                });
+            }
+            (Precision::F32, ElementType::F16) => {
+                each_step::<1>(from, stride, 2, steps, |line, mask, _| {
+                    _mm512_castps_si512(load(ElementType::F16, line, mask))
+                });
+            }
+            (Precision::F32, element) => {
+                let size = element.size();
+                each_step::<1>(from, stride, size, steps, |line, mask, _| {
+                    _mm512_castps_si512(load(element, line, mask))
+                });
+            }
+            (Precision::Bf16, element) => steps_bf16(element, from, stride, steps),
+            (Precision::Int8, _) => {
+                each_step::<4>(from, stride, 1, steps, |line, mask, inner| {
+                    quad(line, stride, mask, inner, flip)
+                });
+            }
         }
     }
 }
 
 /// # Safety
-/// As `Packer::step`, and the processor has AVX-512.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn step_f32(
-    element: ElementType,
+/// As [`steps`]; `words(line, mask, inner)` makes the words of the neighbours in the mask from the elements at `line`
+/// and those of the `inner` − 1 inner steps after it.
+#[inline(always)]
+unsafe fn each_step<const GROUP: usize>(
     from: *const u8,
-    width: usize,
-    to: *mut u32,
-    full: usize,
+    stride: usize,
+    size: usize,
+    steps: &Steps,
+    words: impl Fn(*const u8, __mmask16, usize) -> __m512i,
 ) {
+    let &Steps { to, width, height, stride: panel, k } = steps;
+    let count = k.div_ceil(GROUP);
+    for w in 0..count {
+        let line = from.wrapping_add(w * GROUP * stride * size);
+        let inner = GROUP.min(k - w * GROUP);
+        for ahead in 0..GROUP {
+            let next = line.wrapping_add((AHEAD * GROUP + ahead) * stride * size);
+            for byte in (0..width * size).step_by(64) {
+                // SAFETY: a hint; any address will do.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(byte).cast()) };
+            }
+        }
+        // A whole vector may be stored where the next step of the same micro-panel overwrites what is too much.
+        let store = if w + 1 < count { !0 } else { first(height) };
+        let mut to = to.wrapping_add(w * height);
+        for start in (0..width).step_by(height) {
+            for part in (0..height).step_by(LANES) {
+                let mask = first(width.saturating_sub(start + part).min(height - part));
+                let words = words(line.wrapping_add((start + part) * size), mask, inner);
+                // SAFETY: words of the step, or of the next one.
+                unsafe {
+                    if height >= LANES {
+                        _mm512_mask_storeu_epi32(to.wrapping_add(part).cast(), first(height - part), words);
+                    } else {
+                        _mm512_mask_storeu_epi32(to.cast(), store, words);
+                    }
+                }
+            }
+            to = to.wrapping_add(panel);
+        }
+    }
+}
+
+/// As [`steps`]; the precision is bf16, for which kernels need its instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn steps_bf16(element: ElementType, from: *const u8, stride: usize, steps: &Steps) {
     // SAFETY: by contract.
     unsafe {
-        let mut i = 0;
-        while i < full {
-            let part = load(element, from.wrapping_add(i * element.size()), first(width.saturating_sub(i)));
-            _mm512_mask_storeu_ps(to.add(i).cast(), first(full - i), part);
-            i += LANES;
+        match element {
+            ElementType::F16 => each_step::<2>(from, stride, 2, steps, |line, mask, inner| {
+                pair(ElementType::F16, line, stride, mask, inner)
+            }),
+            ElementType::F32 => each_step::<2>(from, stride, 4, steps, |line, mask, inner| {
+                pair(ElementType::F32, line, stride, mask, inner)
+            }),
+            element => each_step::<2>(from, stride, element.size(), steps, |line, mask, inner| {
+                pair(element, line, stride, mask, inner)
+            }),
         }
     }
 }
 
-/// # Safety
-/// As `Packer::step`, and the processor has AVX-512.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn step_bf16(
+/// Two inner steps of neighbours as bf16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+#[inline]
+unsafe fn pair(
     element: ElementType,
-    from: *const u8,
+    line: *const u8,
     stride: usize,
+    mask: __mmask16,
     inner: usize,
-    width: usize,
-    to: *mut u32,
-    full: usize,
-) {
-    // SAFETY: by contract; the second line is read only if it is there.
+) -> __m512i {
+    // SAFETY: elements outside the masks are not read.
     unsafe {
-        let mut i = 0;
-        while i < full {
-            let mask = first(width.saturating_sub(i));
-            let from = from.wrapping_add(i * element.size());
-            let low = round_bf16(load(element, from, mask));
-            let second = if inner > 1 { mask } else { 0 };
-            let high = round_bf16(load(element, from.wrapping_add(stride * element.size()), second));
-            let words = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
-            _mm512_mask_storeu_epi32(to.add(i).cast(), first(full - i), words);
-            i += LANES;
-        }
+        let low = load(element, line, mask);
+        let second = if inner > 1 { mask } else { 0 };
+        let high = load(element, line.wrapping_add(stride * element.size()), second);
+        let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+        let order: [u16; 2 * LANES] = std::array::from_fn(|i| (i / 2 + i % 2 * LANES) as u16);
+        _mm512_permutexvar_epi16(_mm512_loadu_si512(order.as_ptr().cast()), both)
     }
 }
 
-/// # Safety
-/// As `Packer::step`, and the processor has AVX-512.
+/// Four inner steps of bytes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn step_int8(
-    from: *const u8,
-    stride: usize,
-    inner: usize,
-    width: usize,
-    flip: u8,
-    to: *mut u32,
-    full: usize,
-) {
-    // SAFETY: by contract; lines that are not there are not read.
+#[inline]
+unsafe fn quad(line: *const u8, stride: usize, mask: __mmask16, inner: usize, flip: u8) -> __m512i {
+    // SAFETY: elements outside the masks are not read.
     unsafe {
         let flip = _mm_set1_epi8(flip as i8);
-        let mut i = 0;
-        while i < full {
-            let mask = first(width.saturating_sub(i));
-            let line = |j: usize| {
-                let mask = if j < inner { mask } else { 0 };
-                let bytes = _mm_maskz_loadu_epi8(mask, from.wrapping_add(i + j * stride).cast());
-                _mm512_cvtepu8_epi32(_mm_xor_si128(bytes, flip))
-            };
-            let low = _mm512_or_si512(line(0), _mm512_slli_epi32::<8>(line(1)));
-            let high = _mm512_or_si512(line(2), _mm512_slli_epi32::<8>(line(3)));
-            let words = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
-            _mm512_mask_storeu_epi32(to.add(i).cast(), first(full - i), words);
-            i += LANES;
-        }
+        let line = |j: usize| {
+            let mask = if j < inner { mask } else { 0 };
+            let bytes = _mm_maskz_loadu_epi8(mask, line.wrapping_add(j * stride).cast());
+            _mm512_cvtepu8_epi32(_mm_xor_si128(bytes, flip))
+        };
+        let low = _mm512_or_si512(line(0), _mm512_slli_epi32::<8>(line(1)));
+        let high = _mm512_or_si512(line(2), _mm512_slli_epi32::<8>(line(3)));
+        _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
     }
 }
 
