@@ -86,7 +86,7 @@ pub struct Operation {
     pub unknown: Option<Box<str>>,
     /// Operation set written behind the name, as in `conv<ios17>(…)`.
     pub opset: Option<Box<str>>,
-    /// Arguments by name, in the order of the text.
+    /// Arguments by name, in alphabetical order.
     pub arguments: Vec<(Name, Argument)>,
     /// What stands in brackets: `name`, the payload `val` of a `const`, operands of `constexpr` operations.
     pub attributes: Attributes,

@@ -5,6 +5,7 @@
 //!
 //! * [`tensor`]: what values are.
 //! * [`call`]: one operation's arguments, with the op table's defaults.
+//! * [`run`]: functions prepared once and evaluated often.
 //! * One file of kernels for each subject; [`kernels`] says which computes what.
 //!
 //! A kernel returns unrounded results; whoever calls it rounds those of type fp16, once, under
@@ -13,4 +14,5 @@
 
 pub(crate) mod call;
 pub(crate) mod kernels;
+pub(crate) mod run;
 pub(crate) mod tensor;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use engrad_mil::{Constant, ConstantData, DType};
-use half::f16;
+use engrad_mil::{Constant, ConstantData, DType, TensorType};
+use half::{bf16, f16};
 
 /// Elements of a tensor, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +89,53 @@ impl Tensor {
     pub(crate) fn bytes(dtype: DType, shape: Vec<usize>, values: Vec<u8>) -> Result<Self, String> {
         let stored = values.len();
         Self::new(dtype, shape, Data::Bytes(values), stored)
+    }
+
+    /// Zeros, or `false`.
+    ///
+    /// # Errors
+    /// If there are too many, or the type is text.
+    pub(crate) fn zeros(ty: &TensorType) -> Result<Self, String> {
+        let (dtype, shape) = (ty.dtype, ty.shape.clone());
+        let count = elements(&shape)?;
+        match dtype {
+            DType::String => Err("texts have no zero".to_owned()),
+            _ if dtype.is_float() => Self::floats(dtype, shape, vec![0.0; count]),
+            _ if dtype.bits() <= 8 => Self::bytes(dtype, shape, vec![0; count]),
+            _ => Self::ints(dtype, shape, vec![0; count]),
+        }
+    }
+
+    /// The tensor as a constant of its type; fp16 values are rounded.
+    ///
+    /// # Errors
+    /// If its type has no constants here (8-bit floats).
+    pub(crate) fn to_constant(&self) -> Result<Constant, String> {
+        let data = match (&self.data, self.dtype) {
+            (Data::Floats(v), DType::Fp16) => {
+                ConstantData::Fp16(v.iter().map(|&v| f16::from_f32(v)).collect())
+            }
+            (Data::Floats(v), DType::Fp32) => ConstantData::Fp32(v.clone()),
+            (Data::Floats(v), DType::Bf16) => {
+                ConstantData::Bf16(v.iter().map(|&v| bf16::from_f32(v)).collect())
+            }
+            (Data::Floats(v), DType::Fp64) => ConstantData::Fp64(v.iter().map(|&v| f64::from(v)).collect()),
+            (Data::Ints(v), DType::Int32) => ConstantData::Int32(v.clone()),
+            (Data::Ints(v), DType::Int16) => ConstantData::Int16(v.iter().map(|&v| v as i16).collect()),
+            (Data::Ints(v), DType::UInt16) => ConstantData::UInt16(v.iter().map(|&v| v as u16).collect()),
+            (Data::Ints(v), DType::UInt32) => {
+                ConstantData::UInt32(v.iter().map(|&v| v.cast_unsigned()).collect())
+            }
+            (Data::Ints(v), DType::Int64) => ConstantData::Int64(v.iter().map(|&v| i64::from(v)).collect()),
+            (Data::Bytes(v), DType::Bool) => ConstantData::Bool(v.iter().map(|&v| v != 0).collect()),
+            (Data::Bytes(v), DType::Int8 | DType::Int4) => {
+                ConstantData::Int8(v.iter().map(|&v| v.cast_signed()).collect())
+            }
+            (Data::Bytes(v), dtype) if dtype.is_integer() => ConstantData::UInt8(v.clone()),
+            (Data::Texts(v), DType::String) => ConstantData::String(v.clone()),
+            _ => return Err(format!("{} values cannot leave the interpreter", self.dtype)),
+        };
+        Ok(Constant { ty: TensorType::new(self.dtype, self.shape.clone()), data })
     }
 
     /// A constant held inline.
