@@ -26,4 +26,6 @@ mod reduction;
 pub(crate) mod run;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
+#[cfg(test)]
+mod testing;
 mod walk;
