@@ -4,14 +4,24 @@ use engrad_mil::Op;
 
 use super::call::Kernel;
 use super::{activation, elementwise, linear, normalization, quantization, random, reduction};
+use super::{construction, indexing, joining, movement, slicing, sorting};
 
 /// The kernel of an operation; `None` if the interpreter does not have it.
 pub(crate) fn kernel(op: Op) -> Option<Kernel> {
-    elementwise::kernel(op)
-        .or_else(|| activation::kernel(op))
-        .or_else(|| reduction::kernel(op))
-        .or_else(|| linear::kernel(op))
-        .or_else(|| normalization::kernel(op))
-        .or_else(|| random::kernel(op))
-        .or_else(|| quantization::kernel(op))
+    let subjects = [
+        elementwise::kernel,
+        activation::kernel,
+        reduction::kernel,
+        linear::kernel,
+        normalization::kernel,
+        random::kernel,
+        quantization::kernel,
+        movement::kernel,
+        joining::kernel,
+        slicing::kernel,
+        indexing::kernel,
+        sorting::kernel,
+        construction::kernel,
+    ];
+    subjects.iter().find_map(|kernel| kernel(op))
 }

@@ -14,16 +14,23 @@
 
 mod activation;
 pub(crate) mod call;
+mod construction;
 mod einsum;
 mod elementwise;
+mod indexing;
 mod integers;
+mod joining;
 pub(crate) mod kernels;
 mod linear;
+mod movement;
 mod normalization;
 mod quantization;
 mod random;
 mod reduction;
 pub(crate) mod run;
+mod slicing;
+mod sorting;
+mod strided;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
 #[cfg(test)]
