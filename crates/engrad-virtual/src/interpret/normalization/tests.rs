@@ -1,4 +1,3 @@
-use super::*;
 use crate::interpret::testing::{assert_close, call_on, floats};
 
 #[test]
