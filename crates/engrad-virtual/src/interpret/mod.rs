@@ -33,4 +33,6 @@ mod sorting;
 mod strided;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
+#[cfg(test)]
+mod testing;
 mod walk;
