@@ -35,7 +35,8 @@ pub(crate) const MAX_ELEMENTS: usize = 1 << 31;
 /// If there are more than [`MAX_ELEMENTS`], or would be if every extent of zero were one: products of some of the extents
 /// stay small too.
 pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
-    let bounded = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1))).filter(|&n| n <= MAX_ELEMENTS);
+    let bounded =
+        shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1))).filter(|&n| n <= MAX_ELEMENTS);
     match bounded {
         Some(_) if shape.contains(&0) => Ok(0),
         Some(count) => Ok(count),
