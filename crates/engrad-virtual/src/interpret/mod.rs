@@ -12,11 +12,20 @@
 //! [`crate::Numerics::Fast`]. Kernels index tensors only after checking extents against each other: programs that passed
 //! verification may still be run on inputs whose flexible extents do not fit, which is an error and never a panic.
 
+mod activation;
 pub(crate) mod call;
+mod einsum;
+mod elementwise;
+mod integers;
+pub(crate) mod kernels;
+mod linear;
+mod normalization;
+mod quantization;
+mod random;
+mod reduction;
 mod construction;
 mod indexing;
 mod joining;
-pub(crate) mod kernels;
 mod movement;
 pub(crate) mod run;
 mod slicing;
@@ -24,3 +33,4 @@ mod sorting;
 mod strided;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
+mod walk;

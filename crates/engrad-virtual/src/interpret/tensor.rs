@@ -46,9 +46,10 @@ pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
 
 /// Distance in elements between neighbours along each dimension of a dense tensor.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1usize; shape.len()];
     for i in (1..shape.len()).rev() {
-        strides[i - 1] = strides[i] * shape[i];
+        // Extents beside a zero may be of any size; no element is then reached by a stride.
+        strides[i - 1] = strides[i].wrapping_mul(shape[i]);
     }
     strides
 }

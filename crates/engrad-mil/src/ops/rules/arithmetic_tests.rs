@@ -1,13 +1,14 @@
 //! Result types and refusals of arithmetic operations: inputs and a call in text, the type in text.
 
 use crate::ops::infer;
-use crate::{Operands, Program};
+use crate::{Operands, text};
 
 /// The result type of a call on these inputs, or the refusal.
 fn infer_text(inputs: &str, call: &str) -> Result<String, String> {
-    let text =
-        format!("program(1.3)\n{{\n func main<ios18>({inputs}) {{\n bool y = {call};\n }} -> (y);\n}}\n");
-    let program = crate::parse(&text).map_err(|e| format!("{text}\n{e}"))?;
+    let text = format!(
+        "program(1.3)\n{{\n func main<ios18>({inputs}) {{\n bool result = {call};\n }} -> (result);\n}}\n"
+    );
+    let program = text::parse(&text).map_err(|e| format!("{text}\n{e}"))?;
     let function = &program.functions[0];
     let op = function.ops.last().unwrap();
     let operands = Operands::of(function, op);
