@@ -14,19 +14,19 @@
 
 mod activation;
 pub(crate) mod call;
+mod construction;
 mod einsum;
 mod elementwise;
+mod indexing;
 mod integers;
+mod joining;
 pub(crate) mod kernels;
 mod linear;
+mod movement;
 mod normalization;
 mod quantization;
 mod random;
 mod reduction;
-mod construction;
-mod indexing;
-mod joining;
-mod movement;
 pub(crate) mod run;
 mod slicing;
 mod sorting;
