@@ -12,5 +12,12 @@
 //! verification may still be run on inputs whose flexible extents do not fit, which is an error and never a panic.
 
 pub(crate) mod call;
+mod compression;
+mod convolution;
+mod image;
 pub(crate) mod kernels;
+mod pooling;
+mod recurrent;
 pub(crate) mod tensor;
+#[cfg(test)]
+pub(crate) mod testing;
