@@ -1,6 +1,6 @@
 //! Surfaces: page-aligned memory shared between host and engine.
 //!
-//! All `unsafe` of this crate is here. The argument is the same throughout: the mapping lives as long as the last
+//! All `unsafe` of this crate is here. The argument is the same throughout: the memory lives as long as the last
 //! handle, is never resized, and is only reached through guards of one reader-writer lock, so a `&mut [u8]` never
 //! coexists with another view. Every bit pattern is a valid element of the types offered.
 
@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use half::f16;
 use memmap2::MmapMut;
 
+use crate::foreign::{ForeignMemory, Memory};
 use crate::{EngineError, Port};
 
 /// Surfaces from this size on ask for large pages.
@@ -18,7 +19,7 @@ const HUGE_PAGE: usize = 2 << 20;
 /// A block of page-aligned, zero-initialised memory; clones share it.
 #[derive(Debug, Clone)]
 pub struct Surface {
-    memory: Arc<RwLock<MmapMut>>,
+    memory: Arc<RwLock<Memory>>,
     bytes: usize,
 }
 
@@ -36,7 +37,13 @@ impl Surface {
             // a system that refuses it is no error.
             let _ = memory.advise(memmap2::Advice::HugePage);
         }
-        Ok(Self { memory: Arc::new(RwLock::new(memory)), bytes })
+        Ok(Self { memory: Arc::new(RwLock::new(Memory::Anonymous(memory))), bytes })
+    }
+
+    /// A surface over memory that an engine allocated.
+    pub fn foreign(memory: Box<dyn ForeignMemory>) -> Self {
+        let bytes = memory.bytes();
+        Self { memory: Arc::new(RwLock::new(Memory::Foreign(memory))), bytes }
     }
 
     /// A new surface that fits a port.
@@ -60,30 +67,60 @@ impl Surface {
     /// Locks for reading; waits while a writer holds it.
     pub fn read(&self) -> ReadGuard<'_> {
         // A panic of another holder leaves bytes, and all bytes are valid: poisoning carries no information.
-        ReadGuard(self.memory.read().unwrap_or_else(PoisonError::into_inner))
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let (address, bytes) = memory.lock(false);
+        // SAFETY: the memory is initialised and outlives the guard, which keeps writers out.
+        let bytes = unsafe { std::slice::from_raw_parts(address, bytes) };
+        ReadGuard { bytes, memory }
     }
 
     /// Locks for writing; waits while anyone holds it.
     pub fn write(&self) -> WriteGuard<'_> {
-        WriteGuard(self.memory.write().unwrap_or_else(PoisonError::into_inner))
+        let memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        let (address, bytes) = memory.lock(true);
+        // SAFETY: as for reading, and the guard keeps everyone out.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(address, bytes) };
+        WriteGuard { bytes, memory }
+    }
+
+    pub(crate) fn memory(&self) -> &RwLock<Memory> {
+        &self.memory
     }
 }
 
 /// Shared access to a surface's bytes.
 #[derive(Debug)]
-pub struct ReadGuard<'a>(RwLockReadGuard<'a, MmapMut>);
+pub struct ReadGuard<'a> {
+    bytes: &'a [u8],
+    memory: RwLockReadGuard<'a, Memory>,
+}
+
+impl Drop for ReadGuard<'_> {
+    fn drop(&mut self) {
+        self.memory.unlock(false);
+    }
+}
 
 /// Exclusive access to a surface's bytes.
 #[derive(Debug)]
-pub struct WriteGuard<'a>(RwLockWriteGuard<'a, MmapMut>);
+pub struct WriteGuard<'a> {
+    bytes: &'a mut [u8],
+    memory: RwLockWriteGuard<'a, Memory>,
+}
+
+impl Drop for WriteGuard<'_> {
+    fn drop(&mut self) {
+        self.memory.unlock(true);
+    }
+}
 
 macro_rules! views {
     ($( $(#[$doc:meta])* $shared:ident $exclusive:ident $ty:ty; )*) => {
         impl ReadGuard<'_> { $(
             $(#[$doc])*
             pub fn $shared(&self) -> &[$ty] {
-                let bytes: &[u8] = &self.0;
-                // SAFETY: the mapping is page-aligned and initialised, the length is rounded down to whole
+                let bytes: &[u8] = self.bytes;
+                // SAFETY: the memory is page-aligned and initialised, the length is rounded down to whole
                 // elements, every bit pattern is valid, and the borrow is tied to the guard.
                 unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<$ty>()) }
             }
@@ -91,7 +128,7 @@ macro_rules! views {
         impl WriteGuard<'_> { $(
             $(#[$doc])*
             pub fn $exclusive(&mut self) -> &mut [$ty] {
-                let bytes: &mut [u8] = &mut self.0;
+                let bytes: &mut [u8] = self.bytes;
                 // SAFETY: as for the shared view, and the write lock makes the borrow exclusive.
                 unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / size_of::<$ty>()) }
             }

@@ -4,14 +4,18 @@
 //! an operation: its name in the list below, a row in a group, a shape rule if none fits, a derivative rule in
 //! `../differentiate/rules.rs` if it has one, and its arithmetic in each engine.
 
+mod equation;
 mod operands;
+mod range;
 mod row;
 pub(crate) mod rules;
 mod table;
 
 use std::sync::LazyLock;
 
+pub use equation::EinsumEquation;
 pub use operands::Operands;
+pub use range::range_length;
 pub use row::{ArgumentKind, ArgumentSpec, DTypes, Default, OpInfo, Opset};
 
 use crate::Type;
@@ -96,7 +100,7 @@ ops! {
 
     Cond "cond" WhileLoop "while_loop" MakeList "make_list" ListGather "list_gather"
     ListLength "list_length" ListRead "list_read" ListScatter "list_scatter" ListWrite "list_write"
-    ReadState "read_state" WriteState "write_state"
+    ReadState "read_state" WriteState "write_state" CoremlUpdateState "coreml_update_state"
 }
 
 static ROWS: LazyLock<Vec<OpInfo>> = LazyLock::new(|| {

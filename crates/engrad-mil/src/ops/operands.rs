@@ -179,6 +179,18 @@ impl<'a> Operands<'a> {
         }
     }
 
+    /// Values of a tuple argument that may be empty; a single value is a tuple of one.
+    ///
+    /// # Errors
+    /// If it is missing or a literal.
+    pub fn tuple(&self, name: &str) -> Result<&'a [ValueId], String> {
+        match self.arguments.iter().find(|(n, _)| n == name).map(|(_, a)| a) {
+            Some(Argument::Literal(_)) => Err(format!("argument `{name}` takes values, not a literal")),
+            Some(argument) => Ok(argument.values()),
+            None => Err(Self::missing(name)),
+        }
+    }
+
     /// Static type of any value of the function; see [`Function::ty`].
     pub fn type_of(&self, id: ValueId) -> &'a TensorType {
         self.function.ty(id)
@@ -199,6 +211,23 @@ impl<'a> Operands<'a> {
             Given::Value(id) | Given::Tuple(&[id]) => self.function.constant(id),
             Given::Tuple(_) => None,
             Given::Literal(literal) => literal.tensor(),
+        }
+    }
+
+    /// The constant a value of the function is defined as, if it is one.
+    pub fn constant_of(&self, id: ValueId) -> Option<&'a Constant> {
+        self.function.constant(id)
+    }
+
+    /// Whether a constant is given for `name`, or weights that come out of a decompression.
+    pub(crate) fn is_constant(&self, name: &str) -> bool {
+        match self.given(name) {
+            Some(Given::Value(id) | Given::Tuple(&[id])) => self
+                .function
+                .defining_op(id)
+                .is_some_and(|op| op.op == Op::Const || op.op.name().starts_with("constexpr_")),
+            Some(Given::Literal(_)) => true,
+            Some(Given::Tuple(_)) | None => false,
         }
     }
 
@@ -332,7 +361,8 @@ impl<'a> Operands<'a> {
     /// If it is no text that names one.
     pub fn dtype(&self, name: &str) -> Result<DType, String> {
         let text = self.string(name)?;
-        DType::from_name(text).ok_or_else(|| format!("argument `{name}` names no element type: `{text}`"))
+        DType::from_name(&text.to_ascii_lowercase())
+            .ok_or_else(|| format!("argument `{name}` names no element type: `{text}`"))
     }
 
     /// An axis argument resolved against a rank; negative counts from the end.
@@ -375,6 +405,7 @@ impl<'a> Operands<'a> {
         }
         let list = self.shaped(name)?;
         match &list.dims[..] {
+            [] => Ok(vec![Dim::Any]),
             [Dim::Fixed(length)] if *length <= crate::MAX_RANK => Ok(vec![Dim::Any; *length]),
             _ => Err(format!("argument `{name}` is {list}: the rank of the result is not known")),
         }

@@ -45,8 +45,9 @@
 //! # Laws
 //!
 //! `parse(p.to_text()) == p` for every program whose values are numbered as [`crate::Function`] says, and printing is
-//! a fixed point. Nothing is dropped but spaces and the order of comments: unknown operations, arguments and attributes
-//! are kept. One thing is rewritten: a literal inside a tuple becomes a named constant in front of its operation.
+//! a fixed point. Nothing is dropped but spaces; comments are in the [`SourceMap`]: unknown operations, arguments and attributes
+//! are kept. Two things are rewritten: arguments stand in alphabetical order, as the compiler writes them, and a literal
+//! inside a tuple becomes a named constant in front of its operation.
 //!
 //! Text is hostile: nothing here panics, recursion is bounded, memory by the length of the text.
 
@@ -60,7 +61,7 @@ mod source_map;
 pub(crate) use lexer::is_identifier;
 pub use parser::{Reading, parse, read};
 pub use printer::Dialect;
-pub(crate) use printer::type_text;
+pub(crate) use printer::{literal_text, type_text};
 pub use source_map::{FunctionSpans, OpSpans, SourceMap};
 
 /// Longest text that is read, in bytes; keeps value handles within 32 bits.

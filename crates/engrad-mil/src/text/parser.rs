@@ -296,7 +296,7 @@ impl<'a> Parser<'a> {
     }
 
     fn add(&mut self, scope: &mut Scope<'a>, statement: Statement<'a>) -> Result<(), Fault> {
-        let Statement { results, hoisted, mut operation, spans } = statement;
+        let Statement { results, hoisted, mut operation, mut spans } = statement;
         let mut constants = Vec::with_capacity(hoisted.len());
         for (name, constant, span) in hoisted {
             let id = scope.result("", Type::Tensor(constant.ty.clone()), 0);
@@ -313,6 +313,7 @@ impl<'a> Parser<'a> {
             };
             operation.arguments.iter_mut().for_each(|(_, argument)| *argument = argument.map(place));
         }
+        sort_together(&mut operation.arguments, &mut spans.arguments);
         for (position, (name, ty, span)) in results.into_iter().enumerate() {
             let id = scope.result(name, ty, position);
             operation.results.push(id);
@@ -451,6 +452,16 @@ impl<'a> Parser<'a> {
         self.lexer.go_to(at);
         literal::literal(&mut self.lexer).map(Argument::Literal)
     }
+}
+
+/// Arguments in alphabetical order, as the compiler writes them, with their places.
+fn sort_together(arguments: &mut Vec<(Name, Argument)>, spans: &mut Vec<Span>) {
+    if arguments.is_sorted_by(|(a, _), (b, _)| a <= b) {
+        return;
+    }
+    let mut both: Vec<_> = std::mem::take(arguments).into_iter().zip(std::mem::take(spans)).collect();
+    both.sort_by(|((a, _), _), ((b, _), _)| a.cmp(b));
+    (*arguments, *spans) = both.into_iter().unzip();
 }
 
 /// An argument's or attribute's name: borrowed where it is a known one.

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use engrad_mil::{Constant, ConstantData, DType};
-use half::f16;
+use engrad_mil::{Constant, ConstantData, DType, TensorType};
+use half::{bf16, f16};
 
 /// Elements of a tensor, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,25 +32,63 @@ pub(crate) const MAX_ELEMENTS: usize = 1 << 31;
 /// Number of elements of a shape.
 ///
 /// # Errors
-/// If there are more than [`MAX_ELEMENTS`].
+/// If there are more than [`MAX_ELEMENTS`], or would be if every extent of zero were one: products of some of the extents
+/// stay small too.
 pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
-    shape
-        .iter()
-        .try_fold(1usize, |n, &d| n.checked_mul(d))
-        .filter(|&n| n <= MAX_ELEMENTS)
-        .ok_or_else(|| format!("a tensor of shape {shape:?} is too large"))
+    let bounded =
+        shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1))).filter(|&n| n <= MAX_ELEMENTS);
+    match bounded {
+        Some(_) if shape.contains(&0) => Ok(0),
+        Some(count) => Ok(count),
+        None => Err(format!("a tensor of shape {shape:?} is too large")),
+    }
 }
 
 /// Distance in elements between neighbours along each dimension of a dense tensor.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1usize; shape.len()];
     for i in (1..shape.len()).rev() {
-        strides[i - 1] = strides[i] * shape[i];
+        // Extents beside a zero may be of any size; no element is then reached by a stride.
+        strides[i - 1] = strides[i].wrapping_mul(shape[i]);
     }
     strides
 }
 
+/// Runs an expression for the list of whichever variant holds one, and wraps its result in that variant.
+macro_rules! map_data {
+    ($data:expr, $list:ident => $then:expr) => {
+        match $data {
+            Data::Floats($list) => Data::Floats($then),
+            Data::Ints($list) => Data::Ints($then),
+            Data::Bytes($list) => Data::Bytes($then),
+            Data::Texts($list) => Data::Texts($then),
+        }
+    };
+}
+pub(crate) use map_data;
+
+impl Data {
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Floats(v) => v.len(),
+            Self::Ints(v) => v.len(),
+            Self::Bytes(v) => v.len(),
+            Self::Texts(v) => v.len(),
+        }
+    }
+}
+
 impl Tensor {
+    /// A tensor of elements in the form that its element type has.
+    ///
+    /// # Errors
+    /// If the number of elements is not that of the shape; the same for the other constructors.
+    pub(crate) fn of(dtype: DType, shape: Vec<usize>, data: Data) -> Result<Self, String> {
+        let stored = data.len();
+        Self::new(dtype, shape, data, stored)
+    }
+
     fn new(dtype: DType, shape: Vec<usize>, data: Data, stored: usize) -> Result<Self, String> {
         if elements(&shape)? != stored {
             return Err(format!("{stored} elements for shape {shape:?}"));
@@ -89,6 +127,53 @@ impl Tensor {
     pub(crate) fn bytes(dtype: DType, shape: Vec<usize>, values: Vec<u8>) -> Result<Self, String> {
         let stored = values.len();
         Self::new(dtype, shape, Data::Bytes(values), stored)
+    }
+
+    /// Zeros, or `false`.
+    ///
+    /// # Errors
+    /// If there are too many, or the type is text.
+    pub(crate) fn zeros(ty: &TensorType) -> Result<Self, String> {
+        let (dtype, shape) = (ty.dtype, ty.shape.clone());
+        let count = elements(&shape)?;
+        match dtype {
+            DType::String => Err("texts have no zero".to_owned()),
+            _ if dtype.is_float() => Self::floats(dtype, shape, vec![0.0; count]),
+            _ if dtype.bits() <= 8 => Self::bytes(dtype, shape, vec![0; count]),
+            _ => Self::ints(dtype, shape, vec![0; count]),
+        }
+    }
+
+    /// The tensor as a constant of its type; fp16 values are rounded.
+    ///
+    /// # Errors
+    /// If its type has no constants here (8-bit floats).
+    pub(crate) fn to_constant(&self) -> Result<Constant, String> {
+        let data = match (&self.data, self.dtype) {
+            (Data::Floats(v), DType::Fp16) => {
+                ConstantData::Fp16(v.iter().map(|&v| f16::from_f32(v)).collect())
+            }
+            (Data::Floats(v), DType::Fp32) => ConstantData::Fp32(v.clone()),
+            (Data::Floats(v), DType::Bf16) => {
+                ConstantData::Bf16(v.iter().map(|&v| bf16::from_f32(v)).collect())
+            }
+            (Data::Floats(v), DType::Fp64) => ConstantData::Fp64(v.iter().map(|&v| f64::from(v)).collect()),
+            (Data::Ints(v), DType::Int32) => ConstantData::Int32(v.clone()),
+            (Data::Ints(v), DType::Int16) => ConstantData::Int16(v.iter().map(|&v| v as i16).collect()),
+            (Data::Ints(v), DType::UInt16) => ConstantData::UInt16(v.iter().map(|&v| v as u16).collect()),
+            (Data::Ints(v), DType::UInt32) => {
+                ConstantData::UInt32(v.iter().map(|&v| v.cast_unsigned()).collect())
+            }
+            (Data::Ints(v), DType::Int64) => ConstantData::Int64(v.iter().map(|&v| i64::from(v)).collect()),
+            (Data::Bytes(v), DType::Bool) => ConstantData::Bool(v.iter().map(|&v| v != 0).collect()),
+            (Data::Bytes(v), DType::Int8 | DType::Int4) => {
+                ConstantData::Int8(v.iter().map(|&v| v.cast_signed()).collect())
+            }
+            (Data::Bytes(v), dtype) if dtype.is_integer() => ConstantData::UInt8(v.clone()),
+            (Data::Texts(v), DType::String) => ConstantData::String(v.clone()),
+            _ => return Err(format!("{} values cannot leave the interpreter", self.dtype)),
+        };
+        Ok(Constant { ty: TensorType::new(self.dtype, self.shape.clone()), data })
     }
 
     /// A constant held inline.
@@ -137,12 +222,7 @@ impl Tensor {
 
     /// Number of elements.
     pub(crate) fn len(&self) -> usize {
-        match &self.data {
-            Data::Floats(v) => v.len(),
-            Data::Ints(v) => v.len(),
-            Data::Bytes(v) => v.len(),
-            Data::Texts(v) => v.len(),
-        }
+        self.data.len()
     }
 
     /// The numbers of a floating-point tensor.
@@ -215,12 +295,7 @@ impl Tensor {
             return Err("a position is outside the tensor".to_owned());
         }
         let stored = positions.len();
-        let data = match &self.data {
-            Data::Floats(v) => Data::Floats(positions.iter().map(|&p| v[p]).collect()),
-            Data::Ints(v) => Data::Ints(positions.iter().map(|&p| v[p]).collect()),
-            Data::Bytes(v) => Data::Bytes(positions.iter().map(|&p| v[p]).collect()),
-            Data::Texts(v) => Data::Texts(positions.iter().map(|&p| v[p].clone()).collect()),
-        };
+        let data = map_data!(&self.data, v => positions.iter().map(|&p| v[p].clone()).collect());
         Self::new(self.dtype, shape, data, stored)
     }
 

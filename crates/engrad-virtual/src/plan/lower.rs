@@ -9,6 +9,7 @@ use super::fuse::Group;
 use super::targets::{Target, count_uses, find_targets, parts};
 use super::{Base, Plan, Step, View, place};
 use crate::Numerics;
+use crate::kernels::Team;
 use crate::kernels::elementwise::{Map, Pointwise, Source};
 use crate::kernels::ports::Store;
 use crate::kernels::reduce::Reduction;
@@ -40,6 +41,8 @@ pub(crate) fn compile(function: &Function, numerics: Numerics) -> Result<Plan, S
             constants: Vec::new(),
             words: 0,
             scratch: 0,
+            shared: 0,
+            team: Team::Pool,
         },
     };
     lowering.run()
@@ -119,7 +122,9 @@ impl Lowering<'_> {
                 self.alias(op, result, |layout| Ok(Some(layout.permute(&perm))))
             }
             Op::SliceBySize => {
-                let begin: Vec<usize> = operands.ints("begin")?.iter().map(|&b| b.max(0) as usize).collect();
+                let from = &operands.tensor("x")?.shape;
+                let begin: Vec<usize> =
+                    operands.ints("begin")?.iter().zip(from).map(|(&b, &extent)| wrap(b, extent)).collect();
                 self.alias(op, result, |layout| Ok(Some(layout.slice(&begin, shape))))
             }
             Op::Concat => self.concat(&operands, result),
@@ -280,7 +285,7 @@ mod tests {
             let columns = b.reshape("columns", x, &[1, 1, 64, 32]).unwrap();
             let y = b.matmul("y", (w, transposed), (columns, false)).unwrap();
             let [Step::Matmul(product)] = &steps(b, &[y])[..] else { panic!("one product") };
-            assert!(product.widens && product.x.base == Base::Port(0));
+            assert!(product.x.base == Base::Port(0));
         }
     }
 
