@@ -11,6 +11,7 @@ mod exchange;
 mod interruption;
 mod learning;
 mod log;
+mod mil;
 mod parity;
 mod place;
 mod programs;
