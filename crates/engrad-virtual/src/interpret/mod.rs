@@ -17,6 +17,8 @@ pub(crate) mod call;
 mod construction;
 mod einsum;
 mod elementwise;
+#[cfg(test)]
+mod hostile;
 mod indexing;
 mod integers;
 mod joining;
