@@ -9,7 +9,7 @@ use super::kernels::kernel;
 use super::tensor::{Data, Tensor};
 
 /// Calls of each operation.
-const CALLS: usize = 400;
+const CALLS: usize = 1000;
 
 struct Dice(ChaCha8Rng);
 
