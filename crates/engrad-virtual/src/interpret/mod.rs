@@ -14,11 +14,14 @@
 
 mod activation;
 pub(crate) mod call;
+mod compression;
 mod construction;
+mod convolution;
 mod einsum;
 mod elementwise;
 #[cfg(test)]
 mod hostile;
+mod image;
 mod indexing;
 mod integers;
 mod joining;
@@ -26,8 +29,10 @@ pub(crate) mod kernels;
 mod linear;
 mod movement;
 mod normalization;
+mod pooling;
 mod quantization;
 mod random;
+mod recurrent;
 mod reduction;
 pub(crate) mod run;
 mod slicing;

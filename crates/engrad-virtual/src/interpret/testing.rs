@@ -6,28 +6,43 @@ use super::run::{Executable, States};
 use super::tensor::{Data, Tensor};
 use crate::Numerics;
 
-/// The first result of a call on these inputs, of the type that the op table infers. Passes verification, the interpreter's
-/// preparation and its check of the result against the type.
+/// The first result of a call; see [`run`].
 pub(super) fn call_on(inputs: &[(&str, Tensor)], call: &str) -> Result<Tensor, String> {
+    Ok(run(call, inputs)?.swap_remove(0))
+}
+
+/// The results of a call such as `relu(x = x)` on these inputs, of the types that the op table infers. Passes verification,
+/// the interpreter's preparation and its check of the results against the types.
+pub(super) fn run(call: &str, inputs: &[(&str, Tensor)]) -> Result<Vec<Tensor>, String> {
     let parameter = |(name, tensor): &(&str, Tensor)| match &tensor.shape[..] {
         [] => format!("{} {name}", tensor.dtype),
         shape => format!("tensor<{}, {shape:?}> {name}", tensor.dtype),
     };
     let parameters: Vec<String> = inputs.iter().map(parameter).collect();
-    let text = |ty: &str| {
+    let text = |results: &[String]| {
         let parameters = parameters.join(", ");
-        format!("program(1.3) {{ func main<ios18>({parameters}) {{ {ty} result = {call}; }} -> (result); }}")
+        let declared =
+            results.iter().enumerate().map(|(i, ty)| format!("{ty} result{i}")).collect::<Vec<_>>();
+        let names = (0..results.len()).map(|i| format!("result{i}")).collect::<Vec<_>>();
+        let (declared, names) = (declared.join(", "), names.join(", "));
+        format!("program(1.3) {{ func main<ios18>({parameters}) {{ {declared} = {call}; }} -> ({names}); }}")
     };
-    let untyped = parse(&text("bool")).map_err(|e| e.to_string())?;
+    let untyped = parse(&text(&["bool".to_owned()])).map_err(|e| e.to_string())?;
     let function = &untyped.functions[0];
     let op = function.ops().last().ok_or("no operation")?;
-    let types = infer(op.op, &Operands::of(function, op))?;
-    let program = parse(&text(&types[0].to_string())).map_err(|e| e.to_string())?;
+    let types: Vec<String> =
+        infer(op.op, &Operands::of(function, op))?.iter().map(ToString::to_string).collect();
+    let program = parse(&text(&types)).map_err(|e| e.to_string())?;
     engrad_mil::verify(&program).map_err(|e| e.to_string())?;
     let executable = Executable::new(&program.functions[0], Numerics::F32).map_err(|e| e.to_string())?;
     let given = inputs.iter().map(|(_, tensor)| Some(tensor.clone())).collect();
     let results = executable.run(given, &mut States::new()).map_err(|e| e.to_string())?;
-    Ok(results[0].as_ref().clone())
+    Ok(results.iter().map(|tensor| tensor.as_ref().clone()).collect())
+}
+
+/// A single-precision tensor.
+pub(super) fn tensor(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor::floats(DType::Fp32, shape.to_vec(), values.to_vec()).unwrap()
 }
 
 /// An fp32 input.
