@@ -41,5 +41,5 @@ mod strided;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 mod walk;

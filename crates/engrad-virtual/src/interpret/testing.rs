@@ -1,86 +1,102 @@
-//! Runs one operation, written as in a program, on tensors: for the tests of the kernels.
+//! Operations from text for tests.
 
-use engrad_mil::{
-    Argument, DType, Function, Literal, Operands, Operation, Program, TensorType, Type, ValueId, infer, parse,
-};
+use engrad_mil::{Argument, DType, Literal, Operands, ValueId, infer, parse};
 
 use super::call::{Call, Passed};
 use super::kernels::kernel;
-use super::tensor::Tensor;
+use super::run::{Executable, States};
+use super::tensor::{Data, Tensor};
+use crate::Numerics;
 
-/// A single-precision tensor.
-pub(crate) fn tensor(shape: &[usize], values: &[f32]) -> Tensor {
-    Tensor::floats(DType::Fp32, shape.to_vec(), values.to_vec()).unwrap()
+/// The first result of a call; see [`run`].
+pub(super) fn call_on(inputs: &[(&str, Tensor)], call: &str) -> Result<Tensor, String> {
+    Ok(run(call, inputs)?.swap_remove(0))
 }
 
-/// Checks an operation such as `relu(x = x)` against its type rule and runs it.
-///
-/// # Errors
-/// What the rule or the kernel says.
-pub(crate) fn run(op: &str, inputs: &[(&str, Tensor)]) -> Result<Vec<Tensor>, String> {
-    let program = program(op, inputs);
-    let function = &program.functions[0];
-    let operation = function.ops().last().unwrap();
-    let types = infer(operation.op, &Operands::of(function, operation))?;
-    let computed = compute(function, operation, inputs, &types)?;
-    assert_eq!(computed.len(), types.len(), "{op}");
-    for (tensor, ty) in computed.iter().zip(&types) {
-        let made = Type::Tensor(TensorType::new(tensor.dtype, tensor.shape.clone()));
-        assert!(made.may_equal(ty), "{op}: computed {made}, inferred {ty}");
-    }
-    Ok(computed)
+/// The results of a call such as `relu(x = x)` on these inputs, of the types that the op table infers. Passes verification,
+/// the interpreter's preparation and its check of the results against the types.
+pub(super) fn run(call: &str, inputs: &[(&str, Tensor)]) -> Result<Vec<Tensor>, String> {
+    let parameter = |(name, tensor): &(&str, Tensor)| match &tensor.shape[..] {
+        [] => format!("{} {name}", tensor.dtype),
+        shape => format!("tensor<{}, {shape:?}> {name}", tensor.dtype),
+    };
+    let parameters: Vec<String> = inputs.iter().map(parameter).collect();
+    let text = |results: &[String]| {
+        let parameters = parameters.join(", ");
+        let declared =
+            results.iter().enumerate().map(|(i, ty)| format!("{ty} result{i}")).collect::<Vec<_>>();
+        let names = (0..results.len()).map(|i| format!("result{i}")).collect::<Vec<_>>();
+        let (declared, names) = (declared.join(", "), names.join(", "));
+        format!("program(1.3) {{ func main<ios18>({parameters}) {{ {declared} = {call}; }} -> ({names}); }}")
+    };
+    let untyped = parse(&text(&["bool".to_owned()])).map_err(|e| e.to_string())?;
+    let function = &untyped.functions[0];
+    let op = function.ops().last().ok_or("no operation")?;
+    let types: Vec<String> =
+        infer(op.op, &Operands::of(function, op))?.iter().map(ToString::to_string).collect();
+    let program = parse(&text(&types)).map_err(|e| e.to_string())?;
+    engrad_mil::verify(&program).map_err(|e| e.to_string())?;
+    let executable = Executable::new(&program.functions[0], Numerics::F32).map_err(|e| e.to_string())?;
+    let given = inputs.iter().map(|(_, tensor)| Some(tensor.clone())).collect();
+    let results = executable.run(given, &mut States::new()).map_err(|e| e.to_string())?;
+    Ok(results.iter().map(|tensor| tensor.as_ref().clone()).collect())
 }
 
-/// Runs an operation that its type rule may refuse: extents may turn out otherwise than the rule saw them.
-///
-/// # Errors
-/// What the kernel says.
-pub(crate) fn run_unchecked(op: &str, inputs: &[(&str, Tensor)]) -> Result<Vec<Tensor>, String> {
-    let program = program(op, inputs);
-    let function = &program.functions[0];
-    compute(function, function.ops().last().unwrap(), inputs, &[])
-}
-
-/// A function of one operation on inputs of these types.
-fn program(op: &str, inputs: &[(&str, Tensor)]) -> Program {
-    let inputs: Vec<_> =
+/// Calls a kernel whatever the type rule says: extents may turn out otherwise than the rule saw them.
+pub(super) fn run_unchecked(call: &str, inputs: &[(&str, Tensor)]) -> Result<Vec<Tensor>, String> {
+    let parameters: Vec<_> =
         inputs.iter().map(|(name, t)| format!("tensor<{}, {:?}> {name}", t.dtype, t.shape)).collect();
-    // One result is declared for the operation to be read at all; its rule says how many there are.
-    let text = format!(
-        "program(1.3)\n{{\n    func main<ios18>({}) {{\n        tensor<fp32, [1]> y = {op};\n    }} -> (y);\n}}\n",
-        inputs.join(", ")
-    );
-    parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
-}
-
-fn compute(
-    function: &Function,
-    operation: &Operation,
-    inputs: &[(&str, Tensor)],
-    types: &[Type],
-) -> Result<Vec<Tensor>, String> {
+    let parameters = parameters.join(", ");
+    let text = format!("program(1.3) {{ func main<ios18>({parameters}) {{ bool y = {call}; }} -> (y); }}");
+    let program = parse(&text).unwrap();
+    let function = &program.functions[0];
+    let op = function.ops().last().unwrap();
     let literal = |literal: &Literal| Tensor::constant(literal.tensor().unwrap()).unwrap();
     let value = |id: &ValueId| {
         let name = &function.value(*id).name;
         inputs.iter().find(|(n, _)| n == name).unwrap().1.clone()
     };
-    let arguments = operation.arguments.iter().map(|(name, argument)| {
-        let tensors = match argument {
-            Argument::Literal(l) => vec![literal(l)],
-            other => other.values().iter().map(value).collect(),
-        };
-        (name.to_string(), tensors)
+    let given = op.arguments.iter().map(|(name, argument)| match argument {
+        Argument::Literal(l) => (name, literal(l)),
+        other => (name, value(&other.values()[0])),
     });
-    let attributes = operation.attributes.iter().map(|(name, l)| (name.to_string(), vec![literal(l)]));
-    let given: Vec<(String, Vec<Tensor>)> = arguments.chain(attributes).collect();
-    let arguments = given
-        .iter()
-        .map(|(name, tensors)| match &tensors[..] {
-            [one] => (name.as_str(), Passed::One(one)),
-            many => (name.as_str(), Passed::Many(many.iter().collect())),
-        })
-        .collect();
-    let results: Vec<&Type> = types.iter().collect();
-    let kernel = kernel(operation.op).unwrap_or_else(|| panic!("{} has no kernel", operation.op.name()));
-    kernel(&Call { op: operation.op, arguments, results: &results })
+    let given: Vec<_> = given.collect();
+    let arguments = given.iter().map(|(name, tensor)| (name.as_ref(), Passed::One(tensor))).collect();
+    let kernel = kernel(op.op).ok_or("there is no kernel")?;
+    kernel(&Call { op: op.op, arguments, results: &[] })
+}
+
+/// A single-precision tensor.
+pub(super) fn tensor(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor::floats(DType::Fp32, shape.to_vec(), values.to_vec()).unwrap()
+}
+
+/// An fp32 input.
+pub(super) fn floats(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor::floats(DType::Fp32, shape.to_vec(), values.to_vec()).unwrap()
+}
+
+/// An int32 input.
+pub(super) fn ints(shape: &[usize], values: &[i32]) -> Tensor {
+    Tensor::ints(DType::Int32, shape.to_vec(), values.to_vec()).unwrap()
+}
+
+/// Checks that numbers agree to six digits, NaN with NaN.
+#[track_caller]
+pub(super) fn assert_close(found: &Tensor, shape: &[usize], expected: &[f32]) {
+    assert_eq!(found.shape, shape);
+    let values = found.to_f32().unwrap();
+    assert_eq!(values.len(), expected.len());
+    for (i, (&a, &b)) in values.iter().zip(expected).enumerate() {
+        let close = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-6 * b.abs().max(1.0);
+        assert!(close, "element {i}: {a}, expected {b}");
+    }
+}
+
+/// The integers of a result, and their type.
+#[track_caller]
+pub(super) fn assert_ints(found: &Tensor, dtype: DType, expected: &[i32]) {
+    assert_eq!(found.dtype, dtype);
+    assert!(!matches!(found.data, Data::Floats(_)));
+    assert_eq!(found.as_ints().unwrap().as_ref(), expected);
 }
