@@ -23,6 +23,8 @@
 mod description;
 mod flexible;
 mod program;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use flexible::{Feature, Flexibility, Interface};
