@@ -14,4 +14,4 @@ mod surface;
 pub use engine::{Engine, EngineStatistics, Kernel, Request};
 pub use error::EngineError;
 pub use port::Port;
-pub use surface::{ReadGuard, Surface, WriteGuard};
+pub use surface::{ReadGuard, Surface, WeakSurface, WriteGuard};

@@ -4,7 +4,8 @@
 //! handle, is never resized, and is only reached through guards of one reader-writer lock, so a `&mut [u8]` never
 //! coexists with another view. Every bit pattern is a valid element of the types offered.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use half::f16;
 use memmap2::MmapMut;
@@ -18,8 +19,27 @@ const HUGE_PAGE: usize = 2 << 20;
 /// A block of page-aligned, zero-initialised memory; clones share it.
 #[derive(Debug, Clone)]
 pub struct Surface {
-    memory: Arc<RwLock<MmapMut>>,
+    memory: Arc<Memory>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Memory {
+    id: u64,
+    /// Times it was locked for writing.
+    generation: AtomicU64,
+    bytes: RwLock<MmapMut>,
+}
+
+/// Tells whether a surface's memory is still there, without keeping it.
+#[derive(Debug, Clone)]
+pub struct WeakSurface(Weak<Memory>);
+
+impl WeakSurface {
+    /// Whether any handle is left.
+    pub fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 impl Surface {
@@ -36,7 +56,10 @@ impl Surface {
             // a system that refuses it is no error.
             let _ = memory.advise(memmap2::Advice::HugePage);
         }
-        Ok(Self { memory: Arc::new(RwLock::new(memory)), bytes })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let memory = Memory { id, generation: AtomicU64::new(0), bytes: RwLock::new(memory) };
+        Ok(Self { memory: Arc::new(memory), bytes })
     }
 
     /// A new surface that fits a port.
@@ -57,15 +80,34 @@ impl Surface {
         Arc::ptr_eq(&self.memory, &other.memory)
     }
 
+    /// A number that no other surface of the process ever has; clones share it.
+    pub fn id(&self) -> u64 {
+        self.memory.id
+    }
+
+    /// Counts the locks for writing: while it stays the same, so do the bytes. Meaningful while a [`ReadGuard`] of the
+    /// surface is held.
+    pub fn generation(&self) -> u64 {
+        // Ordered by the lock, which the caller holds.
+        self.memory.generation.load(Ordering::Relaxed)
+    }
+
+    /// A handle that does not keep the memory.
+    pub fn downgrade(&self) -> WeakSurface {
+        WeakSurface(Arc::downgrade(&self.memory))
+    }
+
     /// Locks for reading; waits while a writer holds it.
     pub fn read(&self) -> ReadGuard<'_> {
         // A panic of another holder leaves bytes, and all bytes are valid: poisoning carries no information.
-        ReadGuard(self.memory.read().unwrap_or_else(PoisonError::into_inner))
+        ReadGuard(self.memory.bytes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Locks for writing; waits while anyone holds it.
     pub fn write(&self) -> WriteGuard<'_> {
-        WriteGuard(self.memory.write().unwrap_or_else(PoisonError::into_inner))
+        let guard = self.memory.bytes.write().unwrap_or_else(PoisonError::into_inner);
+        self.memory.generation.fetch_add(1, Ordering::Relaxed);
+        WriteGuard(guard)
     }
 }
 
@@ -120,5 +162,21 @@ mod tests {
         other.write().fp16_mut()[3] = f16::from_f32(1.5);
         assert_eq!(surface.read().fp16()[3].to_f32(), 1.5);
         assert!(surface.is_same(&other) && !surface.is_same(&Surface::new(100).unwrap()));
+        assert!(surface.id() == other.id() && surface.id() != Surface::new(100).unwrap().id());
+    }
+
+    #[test]
+    fn every_lock_for_writing_begins_a_generation_and_no_handle_means_no_memory() {
+        let surface = Surface::new(100).unwrap();
+        let (before, weak) = (surface.generation(), surface.downgrade());
+        drop(surface.read());
+        assert_eq!(surface.generation(), before);
+        let other = surface.clone();
+        drop(other.write());
+        assert_ne!(surface.generation(), before);
+        drop(surface);
+        assert!(weak.is_alive());
+        drop(other);
+        assert!(!weak.is_alive());
     }
 }

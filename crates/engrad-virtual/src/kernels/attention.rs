@@ -10,7 +10,7 @@
 use engrad_kernels::driver;
 use engrad_kernels::{ElementType, Precision, RawMatrix};
 
-use super::matmul::{Operand, Scratch, matrix, multiply};
+use super::matmul::{Operand, Scratch, matrix, multiply, strided};
 use super::memory::Words;
 use super::softmax::normalise;
 use super::{Team, half, multiversion};
@@ -221,7 +221,7 @@ impl<'s, 'a> Head<'s, 'a> {
         // SAFETY: passed on; panels and local words are this thread's.
         unsafe {
             let round = self.step.round && last;
-            multiply((left, right), result, self.step.precision, beta, round, false, &workspace);
+            multiply(strided((left, right)), result, self.step.precision, beta, round, false, &workspace);
         }
     }
 

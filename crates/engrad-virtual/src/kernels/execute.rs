@@ -1,11 +1,12 @@
 //! One evaluation: the plan's steps in order.
 
 use engrad_engine::{ReadGuard, Request};
-use engrad_kernels::ElementType;
+use engrad_kernels::{ElementType, Factor, RawMatrix};
 use engrad_mil::DType;
 
 use super::matmul::Operand;
 use super::memory::{ALIGNMENT_WORDS, Arena, Words};
+use super::panels::PanelCache;
 use super::{Team, attention, elementwise, matmul, ports, reduce, softmax};
 use crate::plan::{Base, Plan, Step, View};
 
@@ -21,7 +22,7 @@ fn shared_start(plan: &Plan) -> usize {
 
 /// Runs a plan on a request's surfaces. `arena` has [`arena_words`] for the current thread pool, or for one thread if
 /// the plan is the caller's alone.
-pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request) {
+pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &PanelCache) {
     let team = plan.team;
     let shared_start = shared_start(plan);
     let scratch_start = shared_start + plan.shared;
@@ -58,7 +59,13 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request) {
                     let x = x.unwrap_or_else(|| Operand::words(words(&s.x)));
                     let y = y.unwrap_or_else(|| Operand::words(words(&s.y)));
                     let shared = arena.part(shared_start, plan.shared);
-                    matmul::run(s, (x, y), words(&s.target), shared, scratch, team);
+                    let panels = |operand: usize, matrix: &RawMatrix, factor: Factor| {
+                        let (view, data) = if operand == 0 { (&s.x, x.data) } else { (&s.y, y.data) };
+                        let Base::Port(port) = view.base else { return None };
+                        let place = (&request.inputs()[port], matrix.data.addr() - data.addr());
+                        cache.get(place, matrix, factor, s.precision, team == Team::Pool)
+                    };
+                    matmul::run(s, (x, y), words(&s.target), shared, scratch, panels, team);
                     drop(locked.guards);
                 }
                 Step::Attention(s) => {

@@ -6,8 +6,10 @@
 //!
 //! Neither the order of any sum nor a bit of the result depends on the number of threads.
 
+use std::sync::Arc;
+
 use engrad_kernels::driver::{self, Finish, Product, Workspace};
-use engrad_kernels::{ElementType, Precision, RawMatrix, Source};
+use engrad_kernels::{ElementType, Factor, PackedMatrix, Precision, RawMatrix, Source};
 
 use super::memory::Words;
 use super::{Team, half};
@@ -131,7 +133,7 @@ unsafe impl<'s, S: Fn() -> Words<'s> + Sync> Workspace for Scratch<'s, S> {
 }
 
 /// Runs a product. `shared` is [`Matmul::shared`] words; `scratch` gives the calling thread's own
-/// [`Matmul::scratch`] words.
+/// [`Matmul::scratch`] words; `panels` may give the panels of an operand (0 for x, 1 for y) that were packed before.
 ///
 /// # Safety
 /// The plan contract holds for the step, operands are the memory behind its views, and scratch belongs to the step,
@@ -142,6 +144,7 @@ pub(crate) unsafe fn run<'a>(
     target: Words<'a>,
     shared: Words<'a>,
     scratch: impl Fn() -> Words<'a> + Sync + Send,
+    panels: impl Fn(usize, &RawMatrix, Factor) -> Option<Arc<PackedMatrix>>,
     team: Team,
 ) {
     let [a, b, c, ..] = five(step.target.layout.shape());
@@ -162,17 +165,40 @@ pub(crate) unsafe fn run<'a>(
             // lie in their memory, by contract.
             unsafe {
                 let both = Scratch { shared: own.part(local, step.scratch() - local), local: || own };
-                multiply(factors, result, precision, 0.0, round, false, &both);
+                multiply(strided(factors), result, precision, 0.0, round, false, &both);
             }
         });
         return;
     }
     let workspace = Scratch { shared, local: scratch };
     for batch in 0..a * b * c {
-        let (factors, result) = matrices(batch);
-        // SAFETY: by contract.
-        unsafe { multiply(factors, result, precision, 0.0, round, team.is_parallel(), &workspace) };
+        let ((x, y), result) = matrices(batch);
+        let transposes = is_transposed(&result);
+        // A batch of weights is no weight.
+        let find = |operand: usize, matrix: &RawMatrix| match (a * b * c, (operand == 0) != transposes) {
+            (1, true) if transposes => panels(operand, &matrix.transposed(), Factor::Left),
+            (1, true) => panels(operand, matrix, Factor::Left),
+            (1, false) if transposes => panels(operand, &matrix.transposed(), Factor::Right),
+            (1, false) => panels(operand, matrix, Factor::Right),
+            _ => None,
+        };
+        let packed = [find(0, &x), find(1, &y)];
+        let [x, y] = [(x, &packed[0]), (y, &packed[1])].map(|(matrix, packed)| match packed {
+            Some(packed) => Source::Packed(packed),
+            None => Source::Strided(matrix),
+        });
+        // SAFETY: by contract; panels are those of the operands.
+        unsafe { multiply((x, y), result, precision, 0.0, round, team.is_parallel(), &workspace) };
     }
+}
+
+pub(super) fn strided((x, y): (RawMatrix, RawMatrix)) -> (Source<'static>, Source<'static>) {
+    (Source::Strided(x), Source::Strided(y))
+}
+
+/// Whether a result has contiguous columns but not rows: its transpose is computed instead.
+fn is_transposed(result: &RawMatrix) -> bool {
+    result.column_stride > 1 && result.row_stride == 1
 }
 
 /// `result = x · y + beta · result`, rounded to fp16 if asked. A result with contiguous columns but not rows is computed
@@ -180,9 +206,10 @@ pub(crate) unsafe fn run<'a>(
 ///
 /// # Safety
 /// The matrices are in memory that nothing else writes, the result in memory that nothing else touches; it is of f32,
-/// and apart from the factors. The workspace has the words that the driver wants for this size, either way around.
+/// and apart from the factors; packed factors were packed for the side they are on, which is the other one if the result
+/// is computed as its transpose. The workspace has the words that the driver wants for this size, either way around.
 pub(super) unsafe fn multiply(
-    (x, y): (RawMatrix, RawMatrix),
+    (x, y): (Source<'_>, Source<'_>),
     result: RawMatrix,
     precision: Precision,
     beta: f32,
@@ -190,14 +217,21 @@ pub(super) unsafe fn multiply(
     parallel: bool,
     workspace: &impl Workspace,
 ) {
-    let transposes = result.column_stride > 1 && result.row_stride == 1;
+    let turned = |source| match source {
+        Source::Strided(matrix) => Source::Strided(matrix.transposed()),
+        packed => packed,
+    };
     let (a, b, c) =
-        if transposes { (y.transposed(), x.transposed(), result.transposed()) } else { (x, y, result) };
+        if is_transposed(&result) { (turned(y), turned(x), result.transposed()) } else { (x, y, result) };
+    let inner = match a {
+        Source::Strided(matrix) => matrix.columns,
+        Source::Packed(packed) => packed.shape().1,
+    };
     let product = Product {
-        size: (c.rows, c.columns, a.columns),
+        size: (c.rows, c.columns, inner),
         precision,
-        a: Source::Strided(a),
-        b: Source::Strided(b),
+        a,
+        b,
         c: c.data.cast_mut().cast(),
         row_stride: c.row_stride,
         // A single column has no stride of its own.

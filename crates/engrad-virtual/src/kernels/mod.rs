@@ -18,6 +18,7 @@ pub(crate) mod half;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod memory;
+pub(crate) mod panels;
 pub(crate) mod ports;
 pub(crate) mod reduce;
 pub(crate) mod softmax;

@@ -385,7 +385,7 @@ impl Lowering<'_> {
             }
             (None, None) => return Err("internal: attention without a result".to_owned()),
         };
-        self.plan.steps.push(Step::Attention(Attention {
+        self.plan.steps.push(Step::Attention(Box::new(Attention {
             query,
             key,
             value,
@@ -394,7 +394,7 @@ impl Lowering<'_> {
             positions: found.positions,
             round,
             precision: self.numerics.precision(),
-        }));
+        })));
         Ok(())
     }
 

@@ -65,7 +65,7 @@ pub(crate) enum Step {
     Map(Map),
     Matmul(Matmul),
     Softmax(Softmax),
-    Attention(Attention),
+    Attention(Box<Attention>),
     Reduce(Reduce),
     Store(Store),
 }
