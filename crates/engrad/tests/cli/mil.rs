@@ -51,7 +51,9 @@ fn a_check_that_says_no_exits_with_1_and_shows_every_place() {
     assert!(place.run("mil check p.mil").ok().stdout.ends_with("p.mil: fine\n"));
     let outcome = place.run("mil check bad.mil");
     assert_eq!(outcome.code, Some(1));
-    for part in ["error[P0003]: unknown element type `fp33`", "bad.mil:5:13", "error[P0006]", "bad.mil: 2 errors"] {
+    for part in
+        ["error[P0003]: unknown element type `fp33`", "bad.mil:5:13", "error[P0006]", "bad.mil: 2 errors"]
+    {
         assert!(outcome.stdout.contains(part), "{part} in {}", outcome.stdout);
     }
     let outcome = place.run("mil check wrong.mil --json");
@@ -184,7 +186,8 @@ fn both_forms_of_the_voice_detector_agree_on_the_same_audio() {
         place.write("wave.npy", npy("<f4", "(1, 576)", false, &bytes((0..576).map(wave).collect())));
         let run = |model: &str| {
             let path = folder.join(model).display().to_string();
-            let inputs = "--input audio_input=wave.npy --input hidden_state=zero.npy --input cell_state=zero.npy";
+            let inputs =
+                "--input audio_input=wave.npy --input hidden_state=zero.npy --input cell_state=zero.npy";
             place.run_with(&format!("mil run {inputs} --out out"), &[path]).ok();
             floats(&place.read("out/vad_output.npy"))[0]
         };
