@@ -37,10 +37,6 @@ use crate::stages::{MAX_SEQUENCE, Stage, StageKind, StageOptions, StageWeight, t
 use crate::trace::{Lane, Trace};
 use crate::{Gradients, TrainError};
 
-/// Most positions whose logits exist at a time. Fewer would make the head's products slower: each block reads all of
-/// its weights and adds to all of their gradients.
-const HEAD_POSITIONS: usize = 256;
-
 /// How a network is built.
 #[derive(Debug, Clone)]
 pub struct NetworkOptions {
@@ -164,7 +160,7 @@ impl Network {
         };
         let attention = compile(StageKind::Attention, stage_options, options.training)?;
         let feed_forward = compile(StageKind::FeedForward, stage_options, options.training)?;
-        let head_positions = block_positions(positions);
+        let head_positions = block_positions(positions, options.vocabulary.len());
         let head_options = StageOptions { sequence: head_positions, batch: 1, ..stage_options };
         let classifier = compile(StageKind::Classifier, head_options, options.training)?;
 
