@@ -6,7 +6,7 @@ use engrad_mil::DType;
 
 use super::matmul::Operand;
 use super::memory::{ALIGNMENT_WORDS, Arena, Words};
-use super::{Team, elementwise, matmul, ports, reduce, softmax};
+use super::{Team, attention, elementwise, matmul, ports, reduce, softmax};
 use crate::plan::{Base, Plan, Step, View};
 
 /// Words of arena that a plan needs on a pool of that many threads: its values, scratch that threads share, and
@@ -59,6 +59,22 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request) {
                     let y = y.unwrap_or_else(|| Operand::words(words(&s.y)));
                     let shared = arena.part(shared_start, plan.shared);
                     matmul::run(s, (x, y), words(&s.target), shared, scratch, team);
+                    drop(locked.guards);
+                }
+                Step::Attention(s) => {
+                    let d_result = s.gradients.as_ref().map_or(&s.value, |g| &g.d_result);
+                    let views = [&s.query, &s.key, &s.value, d_result];
+                    let locked = lock(plan, request, views);
+                    let operand =
+                        |i: usize| locked.operands[i].unwrap_or_else(|| Operand::words(words(views[i])));
+                    let memory = attention::Memory {
+                        query: operand(0),
+                        key: operand(1),
+                        value: operand(2),
+                        d_result: s.gradients.as_ref().map(|_| operand(3)),
+                        target: words(&s.target),
+                    };
+                    attention::run(s, &memory, scratch, team);
                     drop(locked.guards);
                 }
                 Step::Softmax(s) => softmax::run(s, words(&s.source), words(&s.target), team),

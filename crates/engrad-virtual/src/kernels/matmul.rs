@@ -111,9 +111,9 @@ impl Finish for Round {
 }
 
 /// Scratch of a product: parts of the arena.
-struct Scratch<'s, S> {
-    shared: Words<'s>,
-    local: S,
+pub(super) struct Scratch<'s, S> {
+    pub(super) shared: Words<'s>,
+    pub(super) local: S,
 }
 
 // SAFETY: `run`'s caller gives words that belong to this product, and the thread, alone; their count is that which
@@ -145,54 +145,74 @@ pub(crate) unsafe fn run<'a>(
     team: Team,
 ) {
     let [a, b, c, ..] = five(step.target.layout.shape());
-    let size = step.size();
-    let finish = Round(step.round);
-    let transposes = step.transposes();
-    let product = |batch: usize, parallel: bool| {
-        let index = [batch / c / b, batch / c % b, batch % c];
-        let (x, y) = (matrix(&step.x, x, index), matrix(&step.y, y, index));
-        let (left, right) = if transposes { (y.transposed(), x.transposed()) } else { (x, y) };
-        let strides = five(step.target.layout.strides());
-        let offset = step.target.layout.offset + offset(index, strides);
-        let [.., row, column] = strides;
-        Product {
-            size,
-            precision: step.precision,
-            a: Source::Strided(left),
-            b: Source::Strided(right),
-            // SAFETY: the view lies inside the words.
-            c: unsafe { target.pointer(offset) },
-            row_stride: if transposes { column } else { row },
-            // A single column has no stride of its own.
-            column_stride: if transposes { row } else { column }.max(1),
-            alpha: 1.0,
-            beta: 0.0,
-            finish: &finish,
-            parallel,
-        }
+    let at = |batch: usize| [batch / c / b, batch / c % b, batch % c];
+    // SAFETY: the view lies inside the words, by contract.
+    let result = unsafe { Operand::words(target) };
+    let matrices = |batch: usize| {
+        let index = at(batch);
+        ((matrix(&step.x, x, index), matrix(&step.y, y, index)), matrix(&step.target, result, index))
     };
+    let (precision, round) = (step.precision, step.round);
     if step.splits_batch() {
         let local = driver::local_words();
         team.each(a * b * c, |batch| {
             let own = scratch();
+            let (factors, result) = matrices(batch);
             // SAFETY: a thread's words are enough for both; products of a batch have disjoint results, and the views
             // lie in their memory, by contract.
             unsafe {
                 let both = Scratch { shared: own.part(local, step.scratch() - local), local: || own };
-                driver::run(&product(batch, false), &both);
+                multiply(factors, result, precision, 0.0, round, false, &both);
             }
         });
         return;
     }
     let workspace = Scratch { shared, local: scratch };
     for batch in 0..a * b * c {
+        let (factors, result) = matrices(batch);
         // SAFETY: by contract.
-        unsafe { driver::run(&product(batch, team.is_parallel()), &workspace) };
+        unsafe { multiply(factors, result, precision, 0.0, round, team.is_parallel(), &workspace) };
     }
 }
 
+/// `result = x · y + beta · result`, rounded to fp16 if asked. A result with contiguous columns but not rows is computed
+/// as its transpose.
+///
+/// # Safety
+/// The matrices are in memory that nothing else writes, the result in memory that nothing else touches; it is of f32,
+/// and apart from the factors. The workspace has the words that the driver wants for this size, either way around.
+pub(super) unsafe fn multiply(
+    (x, y): (RawMatrix, RawMatrix),
+    result: RawMatrix,
+    precision: Precision,
+    beta: f32,
+    round: bool,
+    parallel: bool,
+    workspace: &impl Workspace,
+) {
+    let transposes = result.column_stride > 1 && result.row_stride == 1;
+    let (a, b, c) =
+        if transposes { (y.transposed(), x.transposed(), result.transposed()) } else { (x, y, result) };
+    let product = Product {
+        size: (c.rows, c.columns, a.columns),
+        precision,
+        a: Source::Strided(a),
+        b: Source::Strided(b),
+        c: c.data.cast_mut().cast(),
+        row_stride: c.row_stride,
+        // A single column has no stride of its own.
+        column_stride: c.column_stride.max(1),
+        alpha: 1.0,
+        beta,
+        finish: &Round(round),
+        parallel,
+    };
+    // SAFETY: passed on.
+    unsafe { driver::run(&product, workspace) };
+}
+
 /// The matrix at an index of the batch.
-fn matrix(view: &View, operand: Operand, index: [usize; 3]) -> RawMatrix {
+pub(super) fn matrix(view: &View, operand: Operand, index: [usize; 3]) -> RawMatrix {
     let [.., rows, columns] = five(view.layout.shape());
     let strides = five(view.layout.strides());
     let start = view.layout.offset + offset(index, strides);

@@ -11,6 +11,7 @@
 //! and each kernel divides its destination into tasks that write disjoint elements. Steps run one after the other,
 //! so no word is ever written while something else touches it.
 
+pub(crate) mod attention;
 pub(crate) mod elementwise;
 pub(crate) mod execute;
 pub(crate) mod half;
