@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Vocabulary;
 use super::gradient_worker::{Job, Ticket};
-use super::unit::{CompiledStage, SharedSurfaces, Sharing, Unit};
+use super::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, WrittenAgain};
 use crate::TrainError;
 use crate::host::Window;
 use crate::host::cross_entropy::Partition;
@@ -47,13 +47,14 @@ impl Head {
     ) -> Result<Self, TrainError> {
         let classes = vocabulary.len();
         let (mut forward, mut backward) = (SharedSurfaces::new(), SharedSurfaces::new());
+        let mut none = SharedSurfaces::new();
         let units = (0..classes.div_ceil(tile)).map(|_| {
             Unit::new(
                 stage,
                 |_| parameter,
                 &mut Sharing {
                     passing: (&["x"], &mut forward),
-                    recomputed: None,
+                    written_again: (WrittenAgain::Nothing, &mut none),
                     backward: &mut backward,
                     gradient_over_result: training,
                 },

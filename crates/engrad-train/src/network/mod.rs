@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use self::gradient_worker::{GradientWorker, Job, Ticket};
 use self::head::{Head, block_positions};
 use self::recompute::Streams;
-use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit};
+use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, WrittenAgain};
 use crate::optimizer::{AdamW, Placement, row_length};
 use crate::stages::{MAX_SEQUENCE, Stage, StageKind, StageOptions, StageWeight, tile_rows};
 use crate::trace::{Lane, Trace};
@@ -183,10 +183,14 @@ impl Network {
                     StageKind::Attention => &mut sets[layer % 2].attention,
                     _ => &mut sets[layer % 2].feed_forward,
                 };
-                let again = options.training && options.recompute.covers(kind);
+                let again = match options.training {
+                    true if options.recompute.covers(kind) => WrittenAgain::All,
+                    true => WrittenAgain::Input,
+                    false => WrittenAgain::Nothing,
+                };
                 let sharing = &mut Sharing {
                     passing: (passing, &mut results),
-                    recomputed: again.then_some(forward),
+                    written_again: (again, forward),
                     backward,
                     gradient_over_result: false,
                 };
