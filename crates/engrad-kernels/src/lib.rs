@@ -1,8 +1,34 @@
 //! CPU arithmetic that the virtual engine and the training host share: matrix products over strided views.
 //!
-//! The products themselves are the `gemm` crate's; this crate owns the safe interface. It knows nothing of MIL,
-//! surfaces or training, and starts no threads of its own: products split over the rayon pool they are called in.
+//! One blocked product serves every precision ([`Precision`]): it packs panels straight from strided f32, fp16, bf16
+//! or int8 views, so that a transpose, a slice or a cast costs no pass of its own; runs a micro-kernel chosen for the
+//! processor at run time; and finishes each tile (bias, gate, residual, rounding) while it is in the first-level cache.
+//!
+//! * [`matmul`] and [`Matmul`] are the safe interface; [`matmul_int8`] multiplies bytes.
+//! * [`PackedMatrix`] is a factor packed once for many products.
+//! * [`driver`] takes addresses, for callers that keep many values in one block of memory.
+//!
+//! The bits of a result depend on the processor's instruction set and the extents, never on the number of threads or
+//! on timing. This crate knows nothing of MIL, surfaces or training, and starts no threads of its own: products split
+//! over the rayon pool they are called in.
 
+mod buffer;
+pub mod driver;
+mod finish;
+mod int8;
 mod matmul;
+mod matrix;
+mod micro;
+mod pack;
+mod packed;
+mod peak;
+mod precision;
+#[cfg(test)]
+mod tests;
 
-pub use matmul::{Matrix, MatrixMut, Threads, matmul};
+pub use int8::{Int8Operand, Int8Scales, matmul_int8};
+pub use matmul::{Matmul, Threads, matmul};
+pub use matrix::{Element, ElementType, Matrix, MatrixMut, Operand, RawMatrix, Source};
+pub use packed::{Factor, PackedMatrix};
+pub use peak::register_peak;
+pub use precision::Precision;

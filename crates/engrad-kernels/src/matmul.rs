@@ -1,143 +1,224 @@
-use gemm::Parallelism;
+//! The safe interface of products.
 
-/// A read-only matrix over borrowed elements: element (r, c) is `data[r * row_stride + c * column_stride]`.
-#[derive(Debug, Clone, Copy)]
-pub struct Matrix<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// A row-major matrix whose rows start `row_stride` elements apart.
-    ///
-    /// # Panics
-    /// If the elements do not lie within `data`.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        check(data.len(), rows, columns, row_stride);
-        Self { data, rows, columns, row_stride, column_stride: 1 }
-    }
-
-    /// Rows and columns exchanged; moves nothing.
-    pub fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-}
-
-/// A writable row-major matrix; rows do not overlap.
-#[derive(Debug)]
-pub struct MatrixMut<'a> {
-    data: &'a mut [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-}
-
-impl<'a> MatrixMut<'a> {
-    /// A row-major matrix whose rows start `row_stride` elements apart.
-    ///
-    /// # Panics
-    /// If the elements do not lie within `data`, or rows overlap.
-    pub fn new(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        check(data.len(), rows, columns, row_stride);
-        assert!(row_stride >= columns, "rows overlap");
-        Self { data, rows, columns, row_stride }
-    }
-}
-
-fn check(length: usize, rows: usize, columns: usize, row_stride: usize) {
-    assert!(rows > 0 && columns > 0, "empty matrix");
-    let last = (rows - 1).checked_mul(row_stride).and_then(|start| start.checked_add(columns));
-    assert!(
-        last.is_some_and(|last| last <= length),
-        "{rows} × {columns} matrix exceeds its {length} elements"
-    );
-}
+use crate::buffer::with_words;
+use crate::driver::{Product, Workspace, local_words, run_with, shared_words};
+use crate::finish::{Nothing, Steps};
+use crate::matrix::{Matrix, MatrixMut, Operand, Source};
+use crate::micro::{self, MicroKernel};
+use crate::{Factor, Precision};
 
 /// How a product uses the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Threads {
     /// The calling thread only.
     One,
     /// The rayon pool the call is made in.
+    #[default]
     Pool,
 }
 
-/// `c = alpha · a · b + beta · c`; with `beta` 0, `c` is not read.
+/// `c = alpha · a · b + beta · c` in f32; with `beta` 0, `c` is not read.
 ///
 /// The order of summation over the inner dimension does not depend on the number of threads.
 ///
 /// # Panics
 /// If shapes do not fit.
-pub fn matmul(c: MatrixMut<'_>, beta: f32, alpha: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Threads) {
-    assert_eq!((c.rows, c.columns), (a.rows, b.columns), "result shape");
-    assert_eq!(a.columns, b.rows, "inner extents");
-    let parallelism = match threads {
-        Threads::One => Parallelism::None,
-        Threads::Pool => Parallelism::Rayon(0),
-    };
-    // SAFETY: the constructors checked that every element (r, c) of the three matrices lies within its slice and
-    // that rows of `c` do not overlap; `c` is borrowed exclusively, so it aliases neither operand.
-    unsafe {
-        gemm::gemm(
-            c.rows,
-            c.columns,
-            a.columns,
-            c.data.as_mut_ptr(),
-            1,
-            c.row_stride as isize,
-            beta != 0.0,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            beta,
-            alpha,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+pub fn matmul<'a>(
+    c: MatrixMut<'_>,
+    beta: f32,
+    alpha: f32,
+    a: impl Into<Operand<'a>>,
+    b: impl Into<Operand<'a>>,
+    threads: Threads,
+) {
+    Matmul::new(a, b).scale(alpha).accumulate(beta).threads(threads).write(c);
+}
+
+/// A product and what is done to its result on the way out: `(scale · a · b + beta · c + bias) ∘ silu(gate) + residual`,
+/// rounded last, each part only if it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Matmul<'a> {
+    a: Operand<'a>,
+    b: Operand<'a>,
+    precision: Precision,
+    alpha: f32,
+    beta: f32,
+    steps: Option<Steps<'a>>,
+    threads: Threads,
+}
+
+impl<'a> Matmul<'a> {
+    /// `a · b` in f32 on the current pool.
+    pub fn new(a: impl Into<Operand<'a>>, b: impl Into<Operand<'a>>) -> Self {
+        Self {
+            a: a.into(),
+            b: b.into(),
+            precision: Precision::F32,
+            alpha: 1.0,
+            beta: 0.0,
+            steps: None,
+            threads: Threads::Pool,
+        }
+    }
+
+    /// What multiplicands are rounded to; sums are f32 in any case.
+    #[must_use]
+    pub fn precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// A factor of the product.
+    #[must_use]
+    pub fn scale(self, alpha: f32) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// Adds `beta` times what the result holds. With 0 it is not read.
+    #[must_use]
+    pub fn accumulate(self, beta: f32) -> Self {
+        Self { beta, ..self }
+    }
+
+    /// Which threads work.
+    #[must_use]
+    pub fn threads(self, threads: Threads) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Adds a number to each row.
+    #[must_use]
+    pub fn row_bias(self, bias: &'a [f32]) -> Self {
+        self.with(|steps| steps.row_bias = Some(bias))
+    }
+
+    /// Adds a number to each column.
+    #[must_use]
+    pub fn column_bias(self, bias: &'a [f32]) -> Self {
+        self.with(|steps| steps.column_bias = Some(bias))
+    }
+
+    /// Multiplies elementwise by `silu(gate)`, after the bias.
+    #[must_use]
+    pub fn silu_gate(self, gate: Matrix<'a>) -> Self {
+        self.with(|steps| steps.silu_gate = Some(gate))
+    }
+
+    /// Adds a matrix, after the gate.
+    #[must_use]
+    pub fn residual(self, residual: Matrix<'a>) -> Self {
+        self.with(|steps| steps.residual = Some(residual))
+    }
+
+    /// Rounds the result to fp16, last of all.
+    #[must_use]
+    pub fn round_to_f16(self) -> Self {
+        self.with(|steps| steps.round = true)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Steps<'a>)) -> Self {
+        change(self.steps.get_or_insert_default());
+        self
+    }
+
+    /// Computes the product into `c`.
+    ///
+    /// # Panics
+    /// If shapes do not fit, a packed factor is of another side or precision, or the precision is that of bytes
+    /// (which is [`crate::matmul_int8`]'s).
+    pub fn write(self, c: MatrixMut<'_>) {
+        assert!(self.precision != Precision::Int8, "products of bytes are `matmul_int8`'s");
+        self.write_with(c, micro::kernel(self.precision));
+    }
+
+    pub(crate) fn write_with(self, c: MatrixMut<'_>, kernel: MicroKernel) {
+        let ((m, k), (inner, n)) = (self.a.shape(), self.b.shape());
+        assert_eq!((c.rows, c.columns), (m, n), "result shape");
+        assert_eq!(k, inner, "inner extents");
+        for (operand, factor) in [(&self.a, Factor::Left), (&self.b, Factor::Right)] {
+            if let Operand::Packed(packed) = operand {
+                assert_eq!(packed.factor(), factor, "side of a packed factor");
+                assert_eq!(packed.precision(), self.precision, "precision of a packed factor");
+            }
+        }
+        let product = Raw {
+            size: (m, n, k),
+            precision: self.precision,
+            factors: (self.a.source(), self.b.source()),
+            alpha: self.alpha,
+            beta: self.beta,
+            parallel: self.threads == Threads::Pool,
+        };
+        // SAFETY: the views were checked when they were made, and shapes above; `c` is borrowed exclusively.
+        unsafe {
+            match &self.steps {
+                None => product.run(c, &Nothing, kernel),
+                Some(steps) => {
+                    steps.check(m, n);
+                    product.run(c, steps, kernel);
+                }
+            }
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+/// A checked product without its result.
+pub(crate) struct Raw<'a> {
+    pub(crate) size: (usize, usize, usize),
+    pub(crate) precision: Precision,
+    pub(crate) factors: (Source<'a>, Source<'a>),
+    pub(crate) alpha: f32,
+    pub(crate) beta: f32,
+    pub(crate) parallel: bool,
+}
 
-    proptest! {
-        #[test]
-        fn products_of_odd_sizes_and_strides_agree_with_the_definition(
-            (m, n, k) in (1usize..20, 1usize..20, 1usize..20),
-            pads in [0usize..3, 0usize..3, 0usize..3],
-            (ta, tb, beta) in (any::<bool>(), any::<bool>(), prop_oneof![Just(0f32), Just(1f32)]),
-        ) {
-            let value = |seed: usize, i: usize| (((i * 7 + seed) % 13) as f32 - 6.0) / 4.0;
-            let make = |seed: usize, len: usize| (0..len).map(|i| value(seed, i)).collect::<Vec<_>>();
-            let (ra, ca) = if ta { (k, m) } else { (m, k) };
-            let (rb, cb) = if tb { (n, k) } else { (k, n) };
-            let (sa, sb, sc) = (ca + pads[0], cb + pads[1], n + pads[2]);
-            let (a, b, c0) = (make(1, ra * sa), make(2, rb * sb), make(3, m * sc));
-            let mut c = c0.clone();
-            let view = |d, r, c, s, t| { let v = Matrix::new(d, r, c, s); if t { v.transposed() } else { v } };
-            matmul(MatrixMut::new(&mut c, m, n, sc), beta, 0.5, view(&a, ra, ca, sa, ta), view(&b, rb, cb, sb, tb), Threads::One);
-            for i in 0..m { for j in 0..n {
-                let at = |p: usize| if ta { a[p * sa + i] } else { a[i * sa + p] };
-                let bt = |p: usize| if tb { b[j * sb + p] } else { b[p * sb + j] };
-                let expect: f32 = (0..k).map(|p| at(p) * bt(p)).sum::<f32>() * 0.5 + beta * c0[i * sc + j];
-                prop_assert!((c[i * sc + j] - expect).abs() < 1e-4);
-            } }
-        }
+impl Raw<'_> {
+    /// # Safety
+    /// As [`crate::driver::run`], but for the result.
+    pub(crate) unsafe fn run<F: crate::driver::Finish>(
+        self,
+        c: MatrixMut<'_>,
+        finish: &F,
+        kernel: MicroKernel,
+    ) {
+        let product = Product {
+            size: self.size,
+            precision: self.precision,
+            a: self.factors.0,
+            b: self.factors.1,
+            c: c.data.as_mut_ptr(),
+            row_stride: c.row_stride,
+            column_stride: 1,
+            alpha: self.alpha,
+            beta: self.beta,
+            finish,
+            parallel: self.parallel,
+        };
+        let words = match product.b {
+            Source::Strided(_) => shared_words(self.size, self.precision),
+            Source::Packed(_) => 1,
+        };
+        with_words(words, |shared| {
+            // SAFETY: passed on; rows of the result do not overlap.
+            unsafe { run_with(&product, kernel, &Own(shared)) };
+        });
+    }
+}
+
+/// Words of the calling thread for B's panels, of each thread for A's blocks.
+struct Own(*mut u32);
+
+// SAFETY: an address, of words that are one product's.
+unsafe impl Send for Own {}
+// SAFETY: as above.
+unsafe impl Sync for Own {}
+
+// SAFETY: `with_words` gives as many as asked, to one caller at a time.
+unsafe impl Workspace for Own {
+    fn shared(&self) -> *mut u32 {
+        self.0
+    }
+
+    fn local(&self, work: impl FnOnce(*mut u32)) {
+        with_words(local_words(), work);
     }
 }

@@ -1,7 +1,9 @@
 //! Laws over random input: text is a faithful form of every program, and no text or blob, however damaged, panics.
 
 use engrad_mil::blob::{BlobFile, BlobWriter, externalize, inline};
-use engrad_mil::{Builder, Constant, ConstantData, DType, Program, TensorType, ValueId, parse, verify};
+use engrad_mil::{
+    Builder, Constant, ConstantData, DType, Literal, Program, TensorType, ValueId, parse, verify,
+};
 use half::f16;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -133,7 +135,9 @@ proptest! {
             b.constant("c", constant);
         }
         let mut program = Program::new(b.function().clone());
-        (program.version, program.build_info) = ((1, minor), info);
+        let info = info.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        program.version = (1, minor);
+        program.attributes = vec![("buildInfo".into(), Literal::texts(info))];
         prop_assert_eq!(parse(&program.to_text()), Ok(program));
     }
 

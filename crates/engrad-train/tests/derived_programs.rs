@@ -42,7 +42,7 @@ fn placed(program: &StageProgram) -> Placed<'_> {
 }
 
 fn stage(kind: StageKind, config: &ModelConfig, layout: InputLayout, sequence: usize) -> Stage {
-    let options = StageOptions { sequence, dtype: DType::Fp32, layout, tile: 7 };
+    let options = StageOptions { sequence, batch: 1, dtype: DType::Fp32, layout, tile: 7 };
     Stage::new(kind, config, &options).unwrap()
 }
 

@@ -6,7 +6,8 @@ use engrad_engine::{Engine, EngineError, EngineStatistics, Kernel, Port, Request
 use engrad_mil::Program;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::kernels::memory::{ALIGNMENT_WORDS, Arena};
+use crate::kernels::Team;
+use crate::kernels::memory::Arena;
 use crate::plan::{Plan, compile};
 use crate::{Limits, Numerics, Options, execute};
 
@@ -75,8 +76,14 @@ impl VirtualEngine {
     /// An engine with its own thread pool.
     ///
     /// # Errors
-    /// [`EngineError::Limit`] if the system gives no threads.
+    /// [`EngineError::Limit`] if the system gives no threads, or the processor has no instructions for the numerics.
     pub fn new(options: Options) -> Result<Self, EngineError> {
+        if !options.numerics.precision().is_native() {
+            return Err(EngineError::Limit(
+                "this processor has no bf16 multiply instructions; choose the numerics `fast` or `f32`"
+                    .into(),
+            ));
+        }
         let pool = ThreadPoolBuilder::new()
             .num_threads(options.threads.unwrap_or(0))
             .thread_name(|i| format!("engrad-virtual-{i}"))
@@ -125,7 +132,7 @@ impl Engine for VirtualEngine {
         let function = function.ok_or_else(|| refuse("there is no function `main`".to_owned()))?;
         let plan = compile(function, self.numerics).map_err(refuse)?;
         let threads = self.pool.current_num_threads();
-        let words = plan.words.next_multiple_of(ALIGNMENT_WORDS) + plan.scratch * threads;
+        let words = execute::arena_words(&plan, threads);
 
         let mut state = self.shared.state();
         if let Some(most) = self.limits.compiles.filter(|most| state.compiles >= *most) {
@@ -216,7 +223,10 @@ impl Kernel for VirtualKernel {
                 (self.words * 4) >> 20
             ))
         })?;
-        self.pool.install(|| execute::run(&self.plan, &mut arena, request));
+        match self.plan.team {
+            Team::Caller => execute::run(&self.plan, &mut arena, request),
+            Team::Pool => self.pool.install(|| execute::run(&self.plan, &mut arena, request)),
+        }
         self.shared.give_arena(arena);
         self.shared.evaluations.fetch_add(1, Ordering::Relaxed);
         Ok(())

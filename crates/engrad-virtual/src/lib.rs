@@ -13,6 +13,7 @@
 //! This crate knows nothing of Apple's hardware, of training, or of files.
 
 mod engine;
+mod interpret;
 mod kernels;
 mod layout;
 mod options;

@@ -1,3 +1,5 @@
+use engrad_kernels::Precision;
+
 /// How numbers are rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Numerics {
@@ -7,6 +9,19 @@ pub enum Numerics {
     Fast,
     /// f32 throughout; only what leaves through an fp16 port is rounded.
     F32,
+    /// As `F32`, but factors of matrix products are rounded to bf16 and multiplied by the processor's instructions for
+    /// it; sums are f32. Engines refuse it on processors without such instructions.
+    Bf16,
+}
+
+impl Numerics {
+    /// What factors of products are rounded to.
+    pub(crate) fn precision(self) -> Precision {
+        match self {
+            Self::Fast | Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
+        }
+    }
 }
 
 /// Budgets enforced as a device would. `None` is no limit.

@@ -3,7 +3,9 @@ use std::collections::{HashMap, HashSet};
 use half::f16;
 
 use super::{BlobFile, BlobWriter, fault};
-use crate::{ArgumentKind, Constant, ConstantData, DType, Function, MilError, Operation, Program, ValueId};
+use crate::{
+    Argument, ArgumentKind, Constant, ConstantData, DType, Function, Literal, MilError, Op, Program, ValueId,
+};
 
 /// Most constants of one program that may copy the same blob; more is taken for an attempt to exhaust memory.
 const MAX_COPIES: u32 = 16;
@@ -77,40 +79,28 @@ pub fn inline<'a>(program: &Program, file: impl Fn(&str) -> Option<&'a [u8]>) ->
 }
 
 /// The same program with other constant data; `data` is told whether the constant is an attribute of some operation.
-/// Large data is never copied unless `data` does.
 fn map_constants(
     program: &Program,
     mut data: impl FnMut(&Constant, bool) -> Result<ConstantData, MilError>,
 ) -> Result<Program, MilError> {
-    let mut function = |f: &Function| {
-        let attributes = attributes(f);
-        let operation = |op: &Operation| {
-            let attribute = op.results.iter().any(|r| attributes.contains(r));
-            let constant = match &op.constant {
-                Some(c) => Some(Constant { ty: c.ty.clone(), data: data(c, attribute)? }),
-                None => None,
-            };
-            Ok(Operation {
-                op: op.op,
-                arguments: op.arguments.clone(),
-                constant,
-                results: op.results.clone(),
-            })
-        };
-        Ok(Function {
-            name: f.name.clone(),
-            opset: f.opset.clone(),
-            values: f.values.clone(),
-            inputs: f.inputs.clone(),
-            ops: f.ops.iter().map(operation).collect::<Result<_, MilError>>()?,
-            outputs: f.outputs.clone(),
-        })
-    };
-    Ok(Program {
-        version: program.version,
-        build_info: program.build_info.clone(),
-        functions: program.functions.iter().map(&mut function).collect::<Result<_, MilError>>()?,
-    })
+    let mut program = program.clone();
+    for function in &mut program.functions {
+        let attributes = attributes(function);
+        for op in &mut function.ops {
+            let attribute = op.op == Op::Const && op.results.iter().any(|r| attributes.contains(r));
+            let literals = op.attributes.iter_mut().map(|(_, literal)| literal);
+            let arguments = op.arguments.iter_mut().filter_map(|(_, argument)| match argument {
+                Argument::Literal(literal) => Some(literal),
+                _ => None,
+            });
+            for literal in literals.chain(arguments) {
+                if let Literal::Tensor(constant) = literal {
+                    constant.data = data(constant, attribute)?;
+                }
+            }
+        }
+    }
+    Ok(program)
 }
 
 /// Values passed for an argument that must be a constant.

@@ -4,7 +4,7 @@
 use engrad_mil::Op;
 
 use super::memory::Words;
-use super::{BLOCK, TASK, half, math, multiversion, parallel_ranges, strided};
+use super::{BLOCK, TASK, Team, half, math, multiversion, strided};
 use crate::layout::Layout;
 use crate::plan::View;
 
@@ -109,8 +109,9 @@ pub(crate) unsafe fn run<'a>(
     map: &Map,
     words: impl Fn(&View) -> Words<'a> + Sync + Send,
     scratch: impl Fn() -> Words<'a> + Sync + Send,
+    team: Team,
 ) {
-    parallel_ranges(map.elements, TASK, |start, len| {
+    team.ranges(map.elements, TASK, |start, len| {
         let blocks = Blocks { map, scratch: scratch() };
         // Scalars fill their block once per task.
         for (i, leaf) in map.leaves.iter().enumerate().filter(|(_, leaf)| leaf.layout.is_scalar()) {

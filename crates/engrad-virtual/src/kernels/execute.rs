@@ -1,18 +1,31 @@
 //! One evaluation: the plan's steps in order.
 
-use engrad_engine::Request;
+use engrad_engine::{ReadGuard, Request};
+use engrad_kernels::ElementType;
+use engrad_mil::DType;
 
 use super::matmul::Operand;
 use super::memory::{ALIGNMENT_WORDS, Arena, Words};
-use super::{elementwise, matmul, ports, reduce, softmax};
+use super::{Team, elementwise, matmul, ports, reduce, softmax};
 use crate::plan::{Base, Plan, Step, View};
 
-/// Runs a plan on a request's surfaces, on the current thread pool. `arena` has the plan's words, and after them
-/// its scratch for each thread of the pool.
+/// Words of arena that a plan needs on a pool of that many threads: its values, scratch that threads share, and
+/// scratch for each.
+pub(crate) fn arena_words(plan: &Plan, threads: usize) -> usize {
+    shared_start(plan) + plan.shared + plan.scratch * threads
+}
+
+fn shared_start(plan: &Plan) -> usize {
+    plan.words.next_multiple_of(ALIGNMENT_WORDS)
+}
+
+/// Runs a plan on a request's surfaces. `arena` has [`arena_words`] for the current thread pool, or for one thread if
+/// the plan is the caller's alone.
 pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request) {
-    let threads = rayon::current_num_threads();
-    let scratch_start = plan.words.next_multiple_of(ALIGNMENT_WORDS);
-    debug_assert!(arena.len() >= scratch_start + threads * plan.scratch);
+    let team = plan.team;
+    let shared_start = shared_start(plan);
+    let scratch_start = shared_start + plan.shared;
+    debug_assert!(arena.len() >= scratch_start + plan.scratch);
     let arena = arena.words();
     let constants = Words::constant(&plan.constants);
     let words = |view: &View| match view.base {
@@ -21,7 +34,10 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request) {
         _ => arena,
     };
     let scratch = || {
-        let thread = rayon::current_thread_index().unwrap_or(0);
+        let thread = match team {
+            Team::Caller => 0,
+            Team::Pool => rayon::current_thread_index().unwrap_or(0),
+        };
         // SAFETY: the arena ends with scratch for each thread.
         unsafe { arena.part(scratch_start + thread * plan.scratch, plan.scratch) }
     };
@@ -31,29 +47,57 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request) {
         unsafe {
             match step {
                 Step::Load(s) => {
-                    ports::load(s, &plan.inputs[s.port], &request.inputs()[s.port], words(&s.target));
+                    let (port, surface) = (&plan.inputs[s.port], &request.inputs()[s.port]);
+                    ports::load(s, port, surface, words(&s.target), team);
                 }
-                Step::Map(s) => elementwise::run(s, words, scratch),
+                Step::Map(s) => elementwise::run(s, words, scratch, team),
                 Step::Matmul(s) => {
-                    let on_port = [&s.x, &s.y].into_iter().find_map(|view| match view.base {
-                        Base::Port(port) => Some(port),
-                        _ => None,
-                    });
-                    // The lock is held while the product reads the port in place.
-                    let guard = on_port.map(|port| request.inputs()[port].read());
-                    let operand = |view: &View| match (view.base, &guard) {
-                        (Base::Port(_), Some(guard)) if s.widens => Operand::Half(guard.fp16()),
-                        (Base::Port(_), Some(guard)) => Operand::Words(Words::constant(guard.fp32())),
-                        _ => Operand::Words(words(view)),
-                    };
-                    matmul::run(s, (operand(&s.x), operand(&s.y)), words(&s.target), scratch);
+                    // Locks are held while the product reads ports in place.
+                    let locked = lock(plan, request, [&s.x, &s.y]);
+                    let [x, y] = locked.operands;
+                    let x = x.unwrap_or_else(|| Operand::words(words(&s.x)));
+                    let y = y.unwrap_or_else(|| Operand::words(words(&s.y)));
+                    let shared = arena.part(shared_start, plan.shared);
+                    matmul::run(s, (x, y), words(&s.target), shared, scratch, team);
+                    drop(locked.guards);
                 }
-                Step::Softmax(s) => softmax::run(s, words(&s.source), words(&s.target)),
-                Step::Reduce(s) => reduce::run(s, words(&s.kept), words(&s.target)),
+                Step::Softmax(s) => softmax::run(s, words(&s.source), words(&s.target), team),
+                Step::Reduce(s) => reduce::run(s, words(&s.kept), words(&s.target), team),
                 Step::Store(s) => {
-                    ports::store(s, &plan.outputs[s.port], &request.outputs()[s.port], words(&s.source));
+                    let (port, surface) = (&plan.outputs[s.port], &request.outputs()[s.port]);
+                    ports::store(s, port, surface, words(&s.source), team);
                 }
             }
         }
     }
+}
+
+/// Input ports locked for a step, and the elements of each of its operands.
+struct Locked<'r, const N: usize> {
+    guards: [Option<ReadGuard<'r>>; N],
+    operands: [Option<Operand>; N],
+}
+
+/// Locks the ports among the views. A surface is locked once: a second lock by the same thread could wait for a writer
+/// that waits for the first.
+fn lock<'r, const N: usize>(plan: &Plan, request: &'r Request, views: [&View; N]) -> Locked<'r, N> {
+    let mut locked = Locked { guards: [const { None }; N], operands: [None; N] };
+    for (i, view) in views.iter().enumerate() {
+        let Base::Port(port) = view.base else { continue };
+        let surface = &request.inputs()[port];
+        let element = match plan.inputs[port].ty.dtype {
+            DType::Fp16 => ElementType::F16,
+            _ => ElementType::F32,
+        };
+        let again = views[..i].iter().zip(&locked.operands).find_map(|(other, operand)| match other.base {
+            Base::Port(other) if request.inputs()[other].is_same(surface) => *operand,
+            _ => None,
+        });
+        let data = match again {
+            Some(operand) => operand.data,
+            None => locked.guards[i].insert(surface.read()).bytes().as_ptr(),
+        };
+        locked.operands[i] = Some(Operand { data, element });
+    }
+    locked
 }

@@ -1,30 +1,17 @@
-//! Matrix products in f32, in tiles, rounded tile by tile.
+//! Matrix products, by the blocked driver of `engrad-kernels`.
 //!
-//! A product is cut along the longer side of its result into tiles whose size depends on the shape alone, so the
-//! number of threads changes neither the order of any sum nor a bit of the result. Each tile is a call of `gemm`,
-//! which takes any strides, so transposed and sliced operands cost nothing.
+//! Operands are packed from wherever they stand, an fp16 port included, with any strides: transposes, slices and casts
+//! cost nothing of their own, and a weight is read from memory once, at half the width. Results are rounded tile by
+//! tile, in the first-level cache.
 //!
-//! The operand that spans the longer side may be an fp16 port: a weight. Each tile then widens its own part of it,
-//! piece by piece, into scratch that stays in the second-level cache, so that the weight is read from memory once,
-//! at half the width.
-//!
-//! `gemm` keeps its packing buffers in thread-local storage or on the heap as it sees fit: the one place where an
-//! evaluation may allocate.
+//! Neither the order of any sum nor a bit of the result depends on the number of threads.
 
-use ::half::f16;
-use gemm::Parallelism;
+use engrad_kernels::driver::{self, Finish, Product, Workspace};
+use engrad_kernels::{ElementType, Precision, RawMatrix, Source};
 
 use super::memory::Words;
-use super::{half, parallel};
+use super::{Team, half};
 use crate::plan::View;
-
-/// Extents of a tile along the longer side: at most the last, and multiples of the first, which fills `gemm`'s
-/// register blocks.
-const TILES: (usize, usize) = (48, 192);
-/// Tiles that a product is cut into before they grow, for the sake of many cores.
-const LEAST_TILES: usize = 8;
-/// Words of scratch for the widened piece of one tile.
-const PIECE: usize = 256 << 10;
 
 /// `target = x · y` for each index of the batch.
 #[derive(Debug)]
@@ -37,192 +24,193 @@ pub(crate) struct Matmul {
     pub(crate) target: View,
     /// Whether results are rounded to fp16.
     pub(crate) round: bool,
-    /// Whether the operand of the longer side is read from an fp16 port.
-    pub(crate) widens: bool,
+    /// What multiplicands are rounded to.
+    pub(crate) precision: Precision,
 }
 
-/// The numbers of an operand.
+/// Where the numbers of an operand are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Operand<'a> {
-    Words(Words<'a>),
-    /// Of the longer side only.
-    Half(&'a [f16]),
+pub(crate) struct Operand {
+    pub(crate) data: *const u8,
+    pub(crate) element: ElementType,
+}
+
+// SAFETY: an address; `run` states who may touch what.
+unsafe impl Send for Operand {}
+// SAFETY: as above.
+unsafe impl Sync for Operand {}
+
+impl Operand {
+    /// Words of working memory.
+    ///
+    /// # Safety
+    /// There is at least one word.
+    pub(crate) unsafe fn words(words: Words<'_>) -> Self {
+        // SAFETY: by contract.
+        Self { data: unsafe { words.pointer(0) }.cast_const().cast(), element: ElementType::F32 }
+    }
 }
 
 impl Matmul {
-    /// Extent of a tile along the longer side, and of a widened piece along the inner one.
-    fn tile(&self) -> (usize, usize) {
+    fn batch(&self) -> usize {
+        self.target.layout.shape()[..3].iter().product()
+    }
+
+    /// Whether the result has contiguous columns but not rows: its transpose is computed instead.
+    fn transposes(&self) -> bool {
+        let [.., row, column] = five(self.target.layout.strides());
+        column > 1 && row == 1
+    }
+
+    /// Rows, columns and inner extent as the driver sees them.
+    fn size(&self) -> (usize, usize, usize) {
         let [.., m, n] = five(self.target.layout.shape());
         let [.., k] = five(self.x.layout.shape());
-        let long = m.max(n);
-        let tile = long.div_ceil(LEAST_TILES).next_multiple_of(TILES.0).min(TILES.1).min(long);
-        let pieces = (tile * k.min(PIECE)).div_ceil(PIECE).max(k.div_ceil(PIECE));
-        (tile, k.div_ceil(pieces))
+        if self.transposes() { (n, m, k) } else { (m, n, k) }
     }
 
-    /// Words of scratch a thread needs.
+    /// Whether whole products of the batch are tasks, rather than blocks of one product.
+    fn splits_batch(&self) -> bool {
+        self.batch() >= BATCH_TASKS
+    }
+
+    /// Words of scratch each thread needs.
     pub(crate) fn scratch(&self) -> usize {
-        let (tile, piece) = self.tile();
-        if self.widens { tile * piece } else { 0 }
+        let shared = if self.splits_batch() { driver::shared_words(self.size(), self.precision) } else { 0 };
+        driver::local_words() + shared
+    }
+
+    /// Words of scratch that all threads share.
+    pub(crate) fn shared(&self) -> usize {
+        if self.splits_batch() { 0 } else { driver::shared_words(self.size(), self.precision) }
+    }
+
+    /// Multiply-adds, roughly what it costs.
+    pub(crate) fn work(&self) -> usize {
+        let (m, n, k) = self.size();
+        self.batch().saturating_mul(m).saturating_mul(n).saturating_mul(k)
     }
 }
 
-/// Runs a product. `scratch` gives the calling thread's own [`Matmul::scratch`] words.
-///
-/// # Safety
-/// The plan contract holds for the step, and scratch belongs to the thread alone. If the step widens, the longer
-/// side's operand is [`Operand::Half`] with the whole port, and the other is not; otherwise neither is.
-pub(crate) unsafe fn run<'a>(
-    step: &Matmul,
-    (x, y): (Operand<'_>, Operand<'_>),
-    target: Words<'a>,
-    scratch: impl Fn() -> Words<'a> + Sync + Send,
-) {
-    let [a, b, c, m, n] = five(step.target.layout.shape());
-    let [.., k] = five(step.x.layout.shape());
-    let by_rows = m >= n;
-    let long = m.max(n);
-    let (tile, piece) = step.tile();
-    let tiles = long.div_ceil(tile);
-    parallel(a * b * c * tiles, |task| {
-        let (batch, start) = (task / tiles, task % tiles * tile);
-        let index = [batch / c / b, batch / c % b, batch % c];
-        let len = tile.min(long - start);
-        let (m0, n0, m, n) = if by_rows { (start, 0, len, n) } else { (0, start, m, len) };
-        let x_tile = Tile::of(&step.x, index, m0, 0);
-        let y_tile = Tile::of(&step.y, index, 0, n0);
-        let out = Tile::of(&step.target, index, m0, n0);
-        // SAFETY: tiles are of the three views, which lie inside their bases; the operands are not written in this
-        // step and result tiles are disjoint. A piece has `len` by at most `piece` words, which scratch has.
-        unsafe {
-            match (x, y) {
-                (Operand::Words(x), Operand::Words(y)) => {
-                    product((m, n, k), (target, out), (x, x_tile), (y, y_tile), false);
-                }
-                (Operand::Half(x), Operand::Words(y)) => {
-                    for k0 in (0..k).step_by(piece) {
-                        let k = piece.min(k - k0);
-                        let part = widen(x, x_tile.shifted(0, k0), (len, k), scratch());
-                        let y_part = y_tile.shifted(k0, 0);
-                        product((m, n, k), (target, out), (scratch(), part), (y, y_part), k0 > 0);
-                    }
-                }
-                (Operand::Words(x), Operand::Half(y)) => {
-                    for k0 in (0..k).step_by(piece) {
-                        let k = piece.min(k - k0);
-                        let part = widen(y, y_tile.shifted(k0, 0), (k, len), scratch());
-                        let x_part = x_tile.shifted(0, k0);
-                        product((m, n, k), (target, out), (x, x_part), (scratch(), part), k0 > 0);
-                    }
-                }
-                // Excluded by contract.
-                (Operand::Half(_), Operand::Half(_)) => {}
-            }
-            if step.round {
-                round(target, out, m, n);
+/// Products in a batch from which on each is one task: enough to keep many cores busy.
+const BATCH_TASKS: usize = 8;
+
+/// Rounds tiles to fp16.
+struct Round(bool);
+
+impl Finish for Round {
+    #[inline]
+    unsafe fn tile(&self, _: (usize, usize), (rows, columns): (usize, usize), c: *mut f32, stride: usize) {
+        if self.0 {
+            for row in 0..rows {
+                // SAFETY: a row of a tile that the caller owns.
+                half::round(unsafe { std::slice::from_raw_parts_mut(c.add(row * stride), columns) });
             }
         }
-    });
+    }
 }
 
-/// A matrix in memory: where it starts, and its strides.
-#[derive(Debug, Clone, Copy)]
-struct Tile {
-    start: usize,
-    row: usize,
-    column: usize,
+/// Scratch of a product: parts of the arena.
+struct Scratch<'s, S> {
+    shared: Words<'s>,
+    local: S,
 }
 
-impl Tile {
-    fn of(view: &View, index: [usize; 3], row: usize, column: usize) -> Self {
-        let strides = five(view.layout.strides());
-        let batch: usize = index.iter().zip(strides).map(|(i, s)| i * s).sum();
-        Self { start: view.layout.offset + batch, row: strides[3], column: strides[4] }.shifted(row, column)
+// SAFETY: `run`'s caller gives words that belong to this product, and the thread, alone; their count is that which
+// the driver asked for when the plan was made.
+unsafe impl<'s, S: Fn() -> Words<'s> + Sync> Workspace for Scratch<'s, S> {
+    fn shared(&self) -> *mut u32 {
+        // SAFETY: products have at least one shared word.
+        unsafe { self.shared.pointer(0) }.cast()
     }
 
-    fn shifted(self, row: usize, column: usize) -> Self {
-        Self { start: self.start + row * self.row + column * self.column, ..self }
+    fn local(&self, work: impl FnOnce(*mut u32)) {
+        // SAFETY: a thread has at least one word.
+        work(unsafe { (self.local)().pointer(0) }.cast());
     }
+}
+
+/// Runs a product. `shared` is [`Matmul::shared`] words; `scratch` gives the calling thread's own
+/// [`Matmul::scratch`] words.
+///
+/// # Safety
+/// The plan contract holds for the step, operands are the memory behind its views, and scratch belongs to the step,
+/// or to the thread, alone.
+pub(crate) unsafe fn run<'a>(
+    step: &Matmul,
+    (x, y): (Operand, Operand),
+    target: Words<'a>,
+    shared: Words<'a>,
+    scratch: impl Fn() -> Words<'a> + Sync + Send,
+    team: Team,
+) {
+    let [a, b, c, ..] = five(step.target.layout.shape());
+    let size = step.size();
+    let finish = Round(step.round);
+    let transposes = step.transposes();
+    let product = |batch: usize, parallel: bool| {
+        let index = [batch / c / b, batch / c % b, batch % c];
+        let (x, y) = (matrix(&step.x, x, index), matrix(&step.y, y, index));
+        let (left, right) = if transposes { (y.transposed(), x.transposed()) } else { (x, y) };
+        let strides = five(step.target.layout.strides());
+        let offset = step.target.layout.offset + offset(index, strides);
+        let [.., row, column] = strides;
+        Product {
+            size,
+            precision: step.precision,
+            a: Source::Strided(left),
+            b: Source::Strided(right),
+            // SAFETY: the view lies inside the words.
+            c: unsafe { target.pointer(offset) },
+            row_stride: if transposes { column } else { row },
+            // A single column has no stride of its own.
+            column_stride: if transposes { row } else { column }.max(1),
+            alpha: 1.0,
+            beta: 0.0,
+            finish: &finish,
+            parallel,
+        }
+    };
+    if step.splits_batch() {
+        let local = driver::local_words();
+        team.each(a * b * c, |batch| {
+            let own = scratch();
+            // SAFETY: a thread's words are enough for both; products of a batch have disjoint results, and the views
+            // lie in their memory, by contract.
+            unsafe {
+                let both = Scratch { shared: own.part(local, step.scratch() - local), local: || own };
+                driver::run(&product(batch, false), &both);
+            }
+        });
+        return;
+    }
+    let workspace = Scratch { shared, local: scratch };
+    for batch in 0..a * b * c {
+        // SAFETY: by contract.
+        unsafe { driver::run(&product(batch, team.is_parallel()), &workspace) };
+    }
+}
+
+/// The matrix at an index of the batch.
+fn matrix(view: &View, operand: Operand, index: [usize; 3]) -> RawMatrix {
+    let [.., rows, columns] = five(view.layout.shape());
+    let strides = five(view.layout.strides());
+    let start = view.layout.offset + offset(index, strides);
+    RawMatrix {
+        data: operand.data.wrapping_add(start * operand.element.size()),
+        element: operand.element,
+        rows,
+        columns,
+        row_stride: strides[3],
+        column_stride: strides[4],
+    }
+}
+
+fn offset(index: [usize; 3], strides: [usize; 5]) -> usize {
+    index.iter().zip(strides).map(|(i, s)| i * s).sum()
 }
 
 /// The five numbers of a rank-5 shape.
 fn five(numbers: &[usize]) -> [usize; 5] {
     numbers.try_into().unwrap_or([1; 5])
-}
-
-/// `out = x · y`, or `out += x · y`.
-///
-/// # Safety
-/// The tiles lie inside their words; nothing else touches the result's, nothing writes the operands'.
-unsafe fn product(
-    (m, n, k): (usize, usize, usize),
-    (target, out): (Words<'_>, Tile),
-    (x_words, x): (Words<'_>, Tile),
-    (y_words, y): (Words<'_>, Tile),
-    accumulate: bool,
-) {
-    // SAFETY: by contract. Strides are below 2^63: the views lie in memory.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            target.pointer(out.start),
-            out.column as isize,
-            out.row as isize,
-            accumulate,
-            x_words.pointer(x.start),
-            x.column as isize,
-            x.row as isize,
-            y_words.pointer(y.start),
-            y.column as isize,
-            y.row as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
-}
-
-/// Widens a matrix into the start of `scratch`, its contiguous direction kept, and says how it lies there.
-///
-/// # Safety
-/// Scratch has the matrix's words and is the thread's alone.
-unsafe fn widen(from: &[f16], tile: Tile, (rows, columns): (usize, usize), scratch: Words<'_>) -> Tile {
-    let (by_rows, (outer, inner), stride) = if tile.column <= 1 {
-        (true, (rows, columns), tile.row)
-    } else {
-        (false, (columns, rows), tile.column)
-    };
-    for i in 0..outer {
-        let line = tile.start + i * stride;
-        // SAFETY: lines follow each other in scratch.
-        half::widen(&from[line..line + inner], unsafe { scratch.write(i * inner, inner) });
-    }
-    Tile { start: 0, row: if by_rows { inner } else { 1 }, column: if by_rows { 1 } else { inner } }
-}
-
-/// # Safety
-/// The tile lies inside and nothing else touches it.
-unsafe fn round(words: Words<'_>, tile: Tile, rows: usize, columns: usize) {
-    let (outer, inner) = if tile.column <= 1 {
-        ((rows, tile.row), (columns, tile.column))
-    } else {
-        ((columns, tile.column), (rows, tile.row))
-    };
-    for i in 0..outer.0 {
-        let line = tile.start + i * outer.1;
-        if inner.1 <= 1 {
-            // SAFETY: a contiguous line of the tile.
-            half::round(unsafe { words.write(line, inner.0) });
-        } else {
-            for j in 0..inner.0 {
-                // SAFETY: an element of the tile.
-                half::round(unsafe { words.write(line + j * inner.1, 1) });
-            }
-        }
-    }
 }

@@ -29,18 +29,42 @@ pub(crate) const BLOCK: usize = 512;
 /// Elements per parallel task of elementwise work.
 const TASK: usize = 32 * BLOCK;
 
-/// Calls `task` for each number below `count`, in any order, on the current thread pool. Allocates nothing.
-fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
-    match count {
-        0 => {}
-        1 => task(0),
-        _ => (0..count).into_par_iter().with_max_len(1).for_each(task),
-    }
+/// Who works on the steps of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Team {
+    /// The calling thread: the program is too small to be worth waking others.
+    Caller,
+    /// The current thread pool.
+    Pool,
 }
 
-/// Splits `elements` into tasks of at most `size` and calls `task(start, len)` for each, in parallel.
-fn parallel_ranges(elements: usize, size: usize, task: impl Fn(usize, usize) + Sync + Send) {
-    parallel(elements.div_ceil(size), |i| task(i * size, size.min(elements - i * size)));
+impl Team {
+    fn is_parallel(self) -> bool {
+        self == Self::Pool
+    }
+
+    /// Calls `task` for each number below `count`, in any order. Allocates nothing.
+    fn each(self, count: usize, task: impl Fn(usize) + Sync + Send) {
+        match (count, self) {
+            (0, _) => {}
+            (1, _) => task(0),
+            (_, Self::Caller) => (0..count).for_each(task),
+            (_, Self::Pool) => (0..count).into_par_iter().with_max_len(1).for_each(task),
+        }
+    }
+
+    /// Splits `elements` into tasks of at most `size` and calls `task(start, len)` for each.
+    fn ranges(self, elements: usize, size: usize, task: impl Fn(usize, usize) + Sync + Send) {
+        self.each(elements.div_ceil(size), |i| task(i * size, size.min(elements - i * size)));
+    }
+
+    /// Calls `task(position, chunk)` for each chunk of `size` elements, the last one shorter.
+    fn chunks<T: Send>(self, all: &mut [T], size: usize, task: impl Fn(usize, &mut [T]) + Sync + Send) {
+        match self {
+            Self::Caller => all.chunks_mut(size).enumerate().for_each(|(i, chunk)| task(i, chunk)),
+            Self::Pool => all.par_chunks_mut(size).enumerate().for_each(|(i, chunk)| task(i, chunk)),
+        }
+    }
 }
 
 /// Defines functions whose bodies are compiled twice: for the baseline of the target, and on x86-64 for AVX2, chosen

@@ -2,10 +2,9 @@
 
 use engrad_engine::{Port, Surface};
 use engrad_mil::DType;
-use rayon::prelude::*;
 
 use super::memory::Words;
-use super::{BLOCK, TASK, half, parallel_ranges, strided};
+use super::{BLOCK, TASK, Team, half, strided};
 use crate::plan::View;
 
 /// Part of an input port brought into a dense buffer.
@@ -29,14 +28,14 @@ pub(crate) struct Store {
 ///
 /// # Safety
 /// The plan contract holds for the step.
-pub(crate) unsafe fn load(step: &Load, port: &Port, surface: &Surface, target: Words<'_>) {
+pub(crate) unsafe fn load(step: &Load, port: &Port, surface: &Surface, target: Words<'_>, team: Team) {
     let layout = &step.source.layout;
     let guard = surface.read();
     if guard.bytes().len() < port.bytes() {
         return;
     }
     let base = step.target.layout.offset;
-    parallel_ranges(layout.elements(), TASK, |start, len| {
+    team.ranges(layout.elements(), TASK, |start, len| {
         // SAFETY: the target is dense, inside its base, and tasks have disjoint ranges of it.
         let out = unsafe { target.write(base + start, len) };
         if port.ty.dtype == DType::Fp32 {
@@ -61,7 +60,7 @@ pub(crate) unsafe fn load(step: &Load, port: &Port, surface: &Surface, target: W
 ///
 /// # Safety
 /// The plan contract holds for the step.
-pub(crate) unsafe fn store(step: &Store, port: &Port, surface: &Surface, source: Words<'_>) {
+pub(crate) unsafe fn store(step: &Store, port: &Port, surface: &Surface, source: Words<'_>, team: Team) {
     let (width, stride) = (port.width(), port.stride_elements());
     let rows = (TASK / width).max(1);
     let layout = &step.source.layout;
@@ -71,7 +70,7 @@ pub(crate) unsafe fn store(step: &Store, port: &Port, surface: &Surface, source:
     }
     let elements = port.rows() * stride;
     if port.ty.dtype == DType::Fp32 {
-        guard.fp32_mut()[..elements].par_chunks_mut(rows * stride).enumerate().for_each(|(task, out)| {
+        team.chunks(&mut guard.fp32_mut()[..elements], rows * stride, |task, out| {
             for (i, out) in out.chunks_exact_mut(stride).enumerate() {
                 // SAFETY: the source lies inside its base and nothing writes it in this step.
                 unsafe { strided::gather(source, layout, (task * rows + i) * width, &mut out[..width]) };
@@ -79,7 +78,7 @@ pub(crate) unsafe fn store(step: &Store, port: &Port, surface: &Surface, source:
         });
         return;
     }
-    guard.fp16_mut()[..elements].par_chunks_mut(rows * stride).enumerate().for_each(|(task, out)| {
+    team.chunks(&mut guard.fp16_mut()[..elements], rows * stride, |task, out| {
         let mut block = [0.0; BLOCK];
         for (i, out) in out.chunks_exact_mut(stride).enumerate() {
             let start = (task * rows + i) * width;

@@ -1,7 +1,7 @@
 //! Sums, means and maxima over some axes of a view.
 
 use super::memory::Words;
-use super::{BLOCK, TASK, half, multiversion, parallel_ranges};
+use super::{BLOCK, TASK, Team, half, multiversion};
 use crate::layout::Layout;
 use crate::plan::View;
 
@@ -29,12 +29,12 @@ pub(crate) struct Reduce {
 ///
 /// # Safety
 /// The plan contract holds for the step: each sum of a kept and a reduced offset lies inside the source.
-pub(crate) unsafe fn run(step: &Reduce, source: Words<'_>, target: Words<'_>) {
+pub(crate) unsafe fn run(step: &Reduce, source: Words<'_>, target: Words<'_>, team: Team) {
     let (kept, reduced) = (&step.kept.layout, &step.reduced);
     let (elements, count) = (kept.elements(), reduced.elements());
     let along_kept = kept.inner().1 == 1 && elements > 1 && !(reduced.inner().1 == 1 && count > 1);
     let size = if along_kept { BLOCK / 4 } else { (TASK / count).clamp(1, BLOCK) };
-    parallel_ranges(elements, size, |start, len| {
+    team.ranges(elements, size, |start, len| {
         // SAFETY: the target is dense, inside its base, and tasks have disjoint ranges of it.
         let out = unsafe { target.write(step.target.layout.offset + start, len) };
         out.fill(if step.reduction == Reduction::Max { f32::NEG_INFINITY } else { 0.0 });

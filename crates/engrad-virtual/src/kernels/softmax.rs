@@ -1,7 +1,7 @@
 //! Softmax over the last axis of a view, rows in parallel.
 
 use super::memory::Words;
-use super::{TASK, half, math, multiversion, parallel_ranges, strided};
+use super::{TASK, Team, half, math, multiversion, strided};
 use crate::plan::View;
 
 /// Softmax over the last dimension of `source`.
@@ -21,9 +21,9 @@ pub(crate) struct Softmax {
 ///
 /// # Safety
 /// The plan contract holds for the step.
-pub(crate) unsafe fn run(softmax: &Softmax, source: Words<'_>, target: Words<'_>) {
+pub(crate) unsafe fn run(softmax: &Softmax, source: Words<'_>, target: Words<'_>, team: Team) {
     let width = softmax.width;
-    parallel_ranges(softmax.rows, (TASK / width).max(1), |start, len| {
+    team.ranges(softmax.rows, (TASK / width).max(1), |start, len| {
         for row in start..start + len {
             // SAFETY: rows are contiguous, inside the target and distinct; the source is not written.
             let out = unsafe {

@@ -1,7 +1,7 @@
 //! Lowering of operations that compute: each becomes a step, is folded, or joins a group of elementwise work.
 
 use engrad_engine::Port;
-use engrad_mil::{DType, MAX_RANK, Op, Operands, Operation, ValueId};
+use engrad_mil::{MAX_RANK, Op, Operands, Operation, ValueId};
 use half::f16;
 
 use super::fuse::Group;
@@ -196,7 +196,7 @@ impl Lowering<'_> {
     ) -> Result<(), String> {
         let function = self.function;
         let shape = &function.ty(result).shape;
-        let (batch, [m, n]) = (&shape[..shape.len() - 2], [shape[shape.len() - 2], shape[shape.len() - 1]]);
+        let batch = &shape[..shape.len() - 2];
         let arrange = |view: View, transposed: bool| {
             let rank = view.layout.shape().len();
             let mut perm: Vec<usize> = (0..rank).collect();
@@ -209,36 +209,26 @@ impl Lowering<'_> {
             five[MAX_RANK - 2..].copy_from_slice(&layout.shape()[rank - 2..]);
             View { layout: layout.broadcast(&five), ..view }
         };
-        let factors = [("x", "transpose_x", m >= n), ("y", "transpose_y", m < n)];
+        let factors = [("x", "transpose_x"), ("y", "transpose_y")];
         let mut views = Vec::new();
-        for (name, transpose, long) in factors {
+        for (name, transpose) in factors {
             let view = self.view(op.value(name).ok_or_else(|| format!("has no {name}"))?)?;
             let transposed = operands.bool(transpose)?;
-            let direct = long && self.is_readable_in_place(&view, &arrange(view, transposed));
+            let direct = self.is_readable_in_place(&view);
             views.push(arrange(if direct { view } else { self.in_memory(view) }, transposed));
         }
         let target = self.destination(result, |_| true);
         self.bound.insert(result, target);
         let (mut x, mut y, mut target) = (views[0], views[1], arrange(target, false));
         merge_batch(&mut x, &mut y, &mut target);
-        let widens = [x, y].iter().any(|view| match view.base {
-            Base::Port(position) => self.plan.inputs[position].ty.dtype == DType::Fp16,
-            _ => false,
-        });
-        self.plan.steps.push(Step::Matmul(Matmul { x, y, target, round: self.rounds(result), widens }));
+        let precision = self.numerics.precision();
+        self.plan.steps.push(Step::Matmul(Matmul { x, y, target, round: self.rounds(result), precision }));
         Ok(())
     }
 
-    /// Whether the longer side's operand of a product may stay on its port: each of its numbers is used in one tile
-    /// only, and they lie in lines.
-    fn is_readable_in_place(&self, view: &View, arranged: &View) -> bool {
-        let Base::Port(position) = view.base else {
-            return false;
-        };
-        let [.., row, column] = [0, 1, 2, 3, 4].map(|i| arranged.layout.strides()[i]);
-        is_dense(&self.plan.inputs[position])
-            && arranged.layout.elements() == view.layout.elements()
-            && (row <= 1 || column <= 1)
+    /// Whether an operand of a product may stay on its port: the layout of a dense tensor is then that of the port.
+    fn is_readable_in_place(&self, view: &View) -> bool {
+        matches!(view.base, Base::Port(position) if is_dense(&self.plan.inputs[position]))
     }
 }
 

@@ -9,6 +9,7 @@ use super::fuse::Group;
 use super::targets::{Target, count_uses, find_targets, parts};
 use super::{Base, Plan, Step, View, place};
 use crate::Numerics;
+use crate::kernels::Team;
 use crate::kernels::elementwise::{Map, Pointwise, Source};
 use crate::kernels::ports::Store;
 use crate::kernels::reduce::Reduction;
@@ -40,6 +41,8 @@ pub(crate) fn compile(function: &Function, numerics: Numerics) -> Result<Plan, S
             constants: Vec::new(),
             words: 0,
             scratch: 0,
+            shared: 0,
+            team: Team::Pool,
         },
     };
     lowering.run()
@@ -73,11 +76,12 @@ impl Lowering<'_> {
         for (position, &id) in function.inputs().iter().enumerate() {
             let value = function.value(id);
             require_float(function, id)?;
-            self.plan.inputs.push(Port::new(&value.name, value.ty.clone()));
-            let layout = Layout::dense(&value.ty.shape);
+            let ty = function.ty(id);
+            self.plan.inputs.push(Port::new(&value.name, ty.clone()));
+            let layout = Layout::dense(&ty.shape);
             self.bound.insert(id, View { base: Base::Port(position), layout });
         }
-        for op in function.ops().iter().filter(|op| op.constant.is_none()) {
+        for op in function.ops().iter().filter(|op| op.constant().is_none()) {
             let [result] = op.results[..] else {
                 return Err(format!("{} must have one result", op.op.name()));
             };
@@ -91,7 +95,7 @@ impl Lowering<'_> {
             let value = function.value(id);
             let source = self.memory(id)?.collapse();
             let port = self.plan.outputs.len();
-            self.plan.outputs.push(Port::new(&value.name, value.ty.clone()));
+            self.plan.outputs.push(Port::new(&value.name, function.ty(id).clone()));
             self.plan.steps.push(Step::Store(Store { port, source }));
         }
         place::place(&mut self.plan, &self.buffers)?;
@@ -100,7 +104,7 @@ impl Lowering<'_> {
 
     fn lower(&mut self, op: &Operation, result: ValueId) -> Result<(), String> {
         let function = self.function;
-        let operands = Operands::new(function, op.op, &op.arguments);
+        let operands = Operands::of(function, op);
         let shape = &function.ty(result).shape;
         if let Some(view) = self.fold(op, result)? {
             self.bound.insert(result, view);
@@ -210,10 +214,15 @@ fn wrap(axis: i32, rank: usize) -> usize {
 
 fn require_float(function: &Function, id: ValueId) -> Result<(), String> {
     let value = function.value(id);
-    if value.ty.dtype.is_float() {
+    let ty = function.ty(id);
+    let computable = matches!(ty.dtype, DType::Fp16 | DType::Fp32);
+    if computable && ty.rank() <= crate::layout::MAX_RANK && ty.elements() > 0 {
         return Ok(());
     }
-    Err(format!("`{}` is {}; only fp16 and fp32 tensors can be computed", value.name, value.ty))
+    Err(format!(
+        "`{}` is {}; fp16 and fp32 tensors of known shape and at most five dimensions can be computed",
+        value.name, value.ty
+    ))
 }
 
 #[cfg(test)]
@@ -274,7 +283,7 @@ mod tests {
             let columns = b.reshape("columns", x, &[1, 1, 64, 32]).unwrap();
             let y = b.matmul("y", (w, transposed), (columns, false)).unwrap();
             let [Step::Matmul(product)] = &steps(b, &[y])[..] else { panic!("one product") };
-            assert!(product.widens && product.x.base == Base::Port(0));
+            assert!(product.x.base == Base::Port(0));
         }
     }
 

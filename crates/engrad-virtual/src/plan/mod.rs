@@ -18,6 +18,7 @@ mod values;
 
 use engrad_engine::Port;
 
+use crate::kernels::Team;
 use crate::kernels::elementwise::Map;
 use crate::kernels::matmul::Matmul;
 use crate::kernels::ports::{Load, Store};
@@ -91,11 +92,24 @@ impl Step {
         }
     }
 
-    fn scratch(&self) -> usize {
+    /// Words of scratch for each thread, and words that all threads share.
+    fn scratch(&self) -> (usize, usize) {
         match self {
-            Self::Map(map) => map.scratch(),
-            Self::Matmul(matmul) => matmul.scratch(),
-            _ => 0,
+            Self::Map(map) => (map.scratch(), 0),
+            Self::Matmul(matmul) => (matmul.scratch(), matmul.shared()),
+            _ => (0, 0),
+        }
+    }
+
+    /// Numbers moved or multiplied, roughly what the step costs.
+    fn work(&self) -> usize {
+        match self {
+            Self::Load(s) => s.target.layout.elements(),
+            Self::Map(s) => s.elements * (1 + s.instructions.len()),
+            Self::Matmul(s) => s.work() / 16,
+            Self::Softmax(s) => s.rows * s.width * 4,
+            Self::Reduce(s) => s.kept.layout.elements().saturating_mul(s.reduced.elements()),
+            Self::Store(s) => s.source.layout.elements(),
         }
     }
 }
@@ -111,4 +125,8 @@ pub(crate) struct Plan {
     pub(crate) words: usize,
     /// Words of scratch each thread needs.
     pub(crate) scratch: usize,
+    /// Words of scratch that threads share.
+    pub(crate) shared: usize,
+    /// Who evaluates it.
+    pub(crate) team: Team,
 }

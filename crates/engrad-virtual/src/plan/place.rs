@@ -4,8 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::{Base, Plan, Step, View};
+use crate::kernels::Team;
 use crate::kernels::memory::ALIGNMENT_WORDS;
 
+/// Programs of less work than this (see [`Step::work`]) are evaluated by the calling thread: waking another takes
+/// longer.
+const LEAST_SHARED_WORK: usize = 1 << 15;
 /// Most words an arena may have: 16 GiB.
 const MOST_WORDS: usize = 1 << 32;
 
@@ -40,7 +44,9 @@ pub(super) fn place(plan: &mut Plan, buffers: &[usize]) -> Result<(), String> {
         }
     }
     for step in &mut plan.steps {
-        plan.scratch = plan.scratch.max(step.scratch().next_multiple_of(ALIGNMENT_WORDS));
+        let (scratch, shared) = step.scratch();
+        plan.scratch = plan.scratch.max(scratch.next_multiple_of(ALIGNMENT_WORDS));
+        plan.shared = plan.shared.max(shared.next_multiple_of(ALIGNMENT_WORDS));
         let (sources, targets) = step.views();
         for view in sources.into_iter().chain(targets) {
             if let Base::Buffer(buffer) = view.base {
@@ -50,6 +56,8 @@ pub(super) fn place(plan: &mut Plan, buffers: &[usize]) -> Result<(), String> {
         }
     }
     plan.words = free.end;
+    let work = plan.steps.iter().fold(0, |sum: usize, step| sum.saturating_add(step.work()));
+    plan.team = if work < LEAST_SHARED_WORK { Team::Caller } else { Team::Pool };
     Ok(())
 }
 

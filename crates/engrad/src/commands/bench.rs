@@ -65,9 +65,11 @@ fn train(arguments: &TrainArguments) -> Result<()> {
     let execution = environment.execution();
     let options = NetworkOptions {
         sequence,
+        batch: 1,
         dtype: execution.dtype,
         layout: execution.layout,
         training: true,
+        recompute: engrad_train::Recompute::None,
         vocabulary: Vocabulary::full(config.vocab),
     };
     let mut network = Network::new(execution.engine, environment.pool(), &config, options)?;
@@ -79,10 +81,9 @@ fn train(arguments: &TrainArguments) -> Result<()> {
     let mut passes = Vec::new();
     for _ in 0..arguments.runs + 2 {
         let started = Instant::now();
-        network.forward(&model, &window[..sequence])?;
-        network.loss(&window[1..])?;
-        network.backward(&model, &window[1..], 1024.0)?;
-        drop(network.gradients()?);
+        network.forward(&model, &[&window[..sequence]])?;
+        network.backward(&model, &[&window[1..]], 1024.0)?;
+        network.clear_gradients()?;
         passes.push(milliseconds(started));
     }
     let passes = spread(&passes[2..]);

@@ -1,0 +1,468 @@
+//! The blocked product: which panel is packed when, by whom, and which tile is computed from it.
+//!
+//! ```text
+//! for columns (n) and stretches of the inner dimension such that B's panels stay in the last-level cache:
+//!     pack B's panels, shared by all threads
+//!     for blocks of rows (m), in parallel:
+//!         for blocks of KC words of the inner dimension:
+//!             pack A's block into the thread's own words (second-level cache)
+//!             for micro-panels of B (first-level cache), for micro-panels of A: one register tile
+//! ```
+//!
+//! Blocks of the inner dimension depend on its extent alone, and all else only decides which thread computes a tile
+//! when: every element of the result is the same chain of operations for any number of threads and on any run.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::matrix::{RawMatrix, Source};
+use crate::micro::{KC, MOST_COLUMNS, MOST_ROWS, MicroKernel, Out, PanelLayout, ROW};
+use crate::pack::{Packer, Side};
+use crate::{Precision, micro};
+
+/// Words of B's panels packed at once: 4 MiB, a share of the last-level cache.
+const SHARED: usize = 1 << 20;
+/// Words of inner dimension packed at once, at least; fewer columns are taken instead.
+const LEAST_STRETCH: usize = 2 * KC;
+/// Micro-panels of A in a block: with [`KC`] words each some 180 KiB of second-level cache.
+const BLOCK_PANELS: usize = 12;
+/// Products of fewer multiply-adds than this are not worth waking a thread for.
+const LEAST_PARALLEL: usize = 1 << 17;
+
+/// What is done to each part of a result once its sums are complete.
+pub trait Finish: Sync {
+    /// Called once for each tile: `rows` × `columns` numbers whose rows are `stride` apart, still in the first-level
+    /// cache. The first stands at (`row`, `column`) of the result.
+    ///
+    /// # Safety
+    /// The caller owns the numbers for the time of the call.
+    unsafe fn tile(&self, at: (usize, usize), size: (usize, usize), c: *mut f32, stride: usize);
+
+    /// Called after the tiles of some whole rows' columns are finished, by the thread that computed them.
+    ///
+    /// # Safety
+    /// The caller owns that part of the result for the time of the call.
+    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>) {
+        let _ = (rows, columns);
+    }
+}
+
+/// A product by addresses: `c = alpha · a · b + beta · c`, then `finish`.
+#[derive(Clone, Copy)]
+pub struct Product<'a, F> {
+    /// Rows, columns and inner extent; none is zero.
+    pub size: (usize, usize, usize),
+    /// What multiplicands are rounded to.
+    pub precision: Precision,
+    /// Left factor, rows × inner.
+    pub a: Source<'a>,
+    /// Right factor, inner × columns.
+    pub b: Source<'a>,
+    /// Address of the result.
+    pub c: *mut f32,
+    /// Elements from one row of the result to the next.
+    pub row_stride: usize,
+    /// Elements from one column of the result to the next.
+    pub column_stride: usize,
+    /// Factor of the product; products of bytes ignore it.
+    pub alpha: f32,
+    /// Factor of what the result held; zero: not read. Zero for products of bytes.
+    pub beta: f32,
+    /// Last work on each tile.
+    pub finish: &'a F,
+    /// Whether the current rayon pool shares the work.
+    pub parallel: bool,
+}
+
+// SAFETY: addresses and numbers; `run` states who may touch what.
+unsafe impl<F: Sync> Send for Product<'_, F> {}
+// SAFETY: as above.
+unsafe impl<F: Sync> Sync for Product<'_, F> {}
+
+/// Words that a product packs panels into.
+///
+/// # Safety
+/// `shared` gives at least [`shared_words`], to one product at a time, aligned to 64 bytes; `local` gives at least
+/// [`local_words`] that belong to the calling thread alone for the time of the call, aligned likewise.
+pub unsafe trait Workspace: Sync {
+    /// Words for B's panels.
+    fn shared(&self) -> *mut u32;
+    /// Calls `work` with words for a block of A.
+    fn local(&self, work: impl FnOnce(*mut u32));
+}
+
+/// Words of a [`Workspace`] shared by the threads of a product of that size.
+pub fn shared_words((_, n, k): (usize, usize, usize), precision: Precision) -> usize {
+    let kernel = micro::kernel(precision);
+    let blocking = Blocking::new(&kernel, (1, n, k), precision);
+    blocking.columns.min(n).next_multiple_of(kernel.columns) * (blocking.stretch.min(blocking.words) + 1)
+        + MOST_COLUMNS
+}
+
+/// Words of a [`Workspace`] for each thread.
+pub fn local_words() -> usize {
+    Packer::left_words(&MicroKernel { rows: MOST_ROWS, ..micro::kernel(Precision::F32) }, BLOCK_PANELS)
+}
+
+/// Extents of the outer loops.
+#[derive(Debug, Clone, Copy)]
+struct Blocking {
+    /// Words of the inner dimension.
+    words: usize,
+    /// Columns packed at once.
+    columns: usize,
+    /// Words of the inner dimension packed at once: a multiple of [`KC`].
+    stretch: usize,
+}
+
+impl Blocking {
+    fn new(kernel: &MicroKernel, (_, n, k): (usize, usize, usize), precision: Precision) -> Self {
+        let words = k.div_ceil(precision.group());
+        let least = LEAST_STRETCH.min(words.next_multiple_of(KC));
+        let columns = (SHARED / least / kernel.columns * kernel.columns).max(kernel.columns);
+        let columns = columns.min(n.next_multiple_of(kernel.columns));
+        let stretch = (SHARED / columns / KC * KC).max(KC).min(words.next_multiple_of(KC));
+        Self { words, columns, stretch }
+    }
+}
+
+/// Runs a product.
+///
+/// # Safety
+/// Factors have the product's shape and their elements are in memory that nothing writes meanwhile; the elements of
+/// the result are distinct, in memory that nothing else touches, and apart from the factors. `kernel` is one of this
+/// processor's for the precision; packed factors were packed for it.
+pub(crate) unsafe fn run_with<F: Finish>(
+    product: &Product<'_, F>,
+    kernel: MicroKernel,
+    workspace: &impl Workspace,
+) {
+    let (m, n, k) = product.size;
+    let parallel = product.parallel && m.saturating_mul(n).saturating_mul(k) >= LEAST_PARALLEL;
+    let blocking = Blocking::new(&kernel, product.size, product.precision);
+    let threads = if parallel { rayon::current_num_threads() } else { 1 };
+    let run = Run { product, kernel, blocking, parallel };
+    for column0 in (0..n).step_by(blocking.columns) {
+        let columns = blocking.columns.min(n - column0);
+        let panels = columns.div_ceil(kernel.columns);
+        let shared = Shared {
+            words: workspace.shared(),
+            sums: panels * kernel.columns * blocking.stretch.min(blocking.words),
+        };
+        for word0 in (0..blocking.words).step_by(blocking.stretch) {
+            let words = blocking.stretch.min(blocking.words - word0);
+            if let Source::Strided(b) = &product.b {
+                // SAFETY: the columns and the stretch lie inside; shared words are this product's.
+                unsafe { run.pack_right(b, shared, (column0, columns), (word0, words)) };
+            }
+            let grid = Grid::new(m.div_ceil(kernel.rows), panels, threads);
+            each(grid.tasks(), parallel, |task| {
+                let (rows, column_panels) = grid.task(task);
+                let rows = rows.start * kernel.rows..m.min(rows.end * kernel.rows);
+                // SAFETY: tasks have disjoint parts of the result, local words are the thread's.
+                workspace.local(|local| unsafe {
+                    run.block(shared, local, rows, (column0, columns, column_panels), (word0, words));
+                });
+            });
+        }
+    }
+}
+
+/// Where B's panels are, and behind them the sums of their columns.
+#[derive(Clone, Copy)]
+struct Shared {
+    words: *mut u32,
+    sums: usize,
+}
+
+impl Shared {
+    fn panels(self) -> *mut u32 {
+        self.words
+    }
+
+    /// Sums of the columns of a micro-panel.
+    fn sums(self, panel: usize, width: usize) -> *mut i32 {
+        self.words.wrapping_add(self.sums + panel * width).cast()
+    }
+}
+
+// SAFETY: an address; who writes what is said where it is used.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+/// The tasks of one stretch: blocks of rows by groups of B's panels.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
+    row_panels: usize,
+    row_blocks: usize,
+    column_panels: usize,
+    column_blocks: usize,
+}
+
+impl Grid {
+    fn new(row_panels: usize, column_panels: usize, threads: usize) -> Self {
+        let mut row_blocks = row_panels.div_ceil(BLOCK_PANELS);
+        if threads > 1 {
+            // Blocks of equal work, as many for each thread, and at least two each so that a late thread costs less.
+            let wanted = row_blocks.max(2 * threads).next_multiple_of(threads);
+            row_blocks = wanted.min(row_panels);
+        }
+        let column_blocks = if threads > 1 && row_blocks < threads {
+            (2 * threads).div_ceil(row_blocks).min(column_panels)
+        } else {
+            1
+        };
+        Self { row_panels, row_blocks, column_panels, column_blocks }
+    }
+
+    fn tasks(&self) -> usize {
+        self.row_blocks * self.column_blocks
+    }
+
+    /// Micro-panels of rows and of columns of a task.
+    fn task(&self, task: usize) -> (Range<usize>, Range<usize>) {
+        let (row, column) = (task / self.column_blocks, task % self.column_blocks);
+        let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;
+        (part(row, self.row_blocks, self.row_panels), part(column, self.column_blocks, self.column_panels))
+    }
+}
+
+fn each(count: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
+    if parallel && count > 1 {
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
+    } else {
+        (0..count).for_each(task);
+    }
+}
+
+struct Run<'a, F> {
+    product: &'a Product<'a, F>,
+    kernel: MicroKernel,
+    blocking: Blocking,
+    parallel: bool,
+}
+
+impl<F: Finish> Run<'_, F> {
+    /// Inner elements from a word on, in `words` words.
+    fn elements(&self, word0: usize, words: usize) -> (usize, usize) {
+        let (_, _, k) = self.product.size;
+        let group = self.product.precision.group();
+        (word0 * group, (words * group).min(k - word0 * group))
+    }
+
+    /// Packs a stretch of columns as blocks of [`KC`] words, each a sequence of micro-panels.
+    ///
+    /// # Safety
+    /// As [`run_with`].
+    unsafe fn pack_right(
+        &self,
+        b: &RawMatrix,
+        shared: Shared,
+        (column0, columns): (usize, usize),
+        (word0, words): (usize, usize),
+    ) {
+        let (kernel, precision) = (self.kernel, self.product.precision);
+        let packer = Packer { precision, side: Side::Right, kernel };
+        let width = kernel.columns;
+        let panels = columns.div_ceil(width);
+        let bytes = kernel.offset;
+        // A task packs a micro-panel for all its blocks: some 64 KiB or more of one.
+        each(panels, self.parallel && panels * words * width >= 1 << 14, |panel| {
+            // SAFETY: panels are disjoint parts of the shared words.
+            unsafe {
+                let sums = shared.sums(panel, width);
+                if bytes && word0 == 0 {
+                    sums.write_bytes(0, width);
+                }
+                let own = (column0 + panel * width, width.min(columns - panel * width));
+                for block in (0..words).step_by(KC) {
+                    let len = KC.min(words - block);
+                    let to = shared.panels().add(block * panels * width + panel * len * width);
+                    packer.right(b, self.elements(word0 + block, len), own, to);
+                    if bytes {
+                        packer.column_sums(to, len, sums);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Computes the tiles of some rows and some micro-panels of columns over one stretch.
+    ///
+    /// # Safety
+    /// As [`run_with`]; the tiles and the local words are the caller's alone.
+    unsafe fn block(
+        &self,
+        shared: Shared,
+        local: *mut u32,
+        rows: Range<usize>,
+        (column0, columns, panels): (usize, usize, Range<usize>),
+        (word0, words): (usize, usize),
+    ) {
+        let (product, kernel) = (self.product, &self.kernel);
+        let width = kernel.columns;
+        let all_panels = columns.div_ceil(width);
+        let packer = Packer { precision: product.precision, side: Side::Left, kernel: *kernel };
+        // Blocks of a serial product may have many panels; local words hold BLOCK_PANELS.
+        let most = BLOCK_PANELS * kernel.rows;
+        for row0 in (rows.start..rows.end).step_by(most) {
+            let height = most.min(rows.end - row0);
+            for block in (0..words).step_by(KC) {
+                let len = KC.min(words - block);
+                let word = word0 + block;
+                let last = word + len == self.blocking.words;
+                // SAFETY: by contract, here and below.
+                let (layout, a, step) = unsafe {
+                    match &product.a {
+                        Source::Strided(a) => {
+                            packer.left(a, (row0, height), self.elements(word, len), local);
+                            let layout = Packer::left_layout(a);
+                            let step = if layout == PanelLayout::Rows { ROW } else { len };
+                            (layout, local.cast_const(), step * kernel.rows)
+                        }
+                        Source::Packed(a) => a.left(row0, word),
+                    }
+                };
+                let beta = if word == 0 { product.beta } else { 1.0 };
+                for panel in panels.clone() {
+                    let column = column0 + panel * width;
+                    let tile_columns = width.min(column0 + columns - column);
+                    // SAFETY: the panel was packed, or is in the packed factor.
+                    let b = unsafe {
+                        match &product.b {
+                            Source::Strided(_) => shared
+                                .words
+                                .add(block * all_panels * width + panel * len * width)
+                                .cast_const(),
+                            Source::Packed(b) => b.right(column, word),
+                        }
+                    };
+                    let sums = match (kernel.offset, &product.b) {
+                        (true, Source::Strided(_)) => shared.sums(panel, width).cast_const(),
+                        (true, Source::Packed(b)) => b.sums(column),
+                        (false, _) => std::ptr::null(),
+                    };
+                    for (i, row) in (row0..row0 + height).step_by(kernel.rows).enumerate() {
+                        let size = (kernel.rows.min(row0 + height - row), tile_columns);
+                        // SAFETY: the tile lies in the result; panels have `len` steps.
+                        unsafe {
+                            self.tile(
+                                (row, column),
+                                size,
+                                layout,
+                                len,
+                                a.add(i * step),
+                                b,
+                                (beta, last, sums),
+                            )
+                        };
+                    }
+                }
+            }
+            if word0 + words == self.blocking.words {
+                let first = column0 + panels.start * width;
+                let end = (column0 + panels.end * width).min(column0 + columns);
+                // SAFETY: these tiles are complete, and the caller's.
+                unsafe { product.finish.block(row0..row0 + height, first..end) };
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Run::block`].
+    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "the body of three loops with their state")]
+    unsafe fn tile(
+        &self,
+        (row, column): (usize, usize),
+        (rows, columns): (usize, usize),
+        layout: PanelLayout,
+        k: usize,
+        a: *const u32,
+        b: *const u32,
+        (beta, last, sums): (f32, bool, *const i32),
+    ) {
+        let (product, kernel) = (self.product, &self.kernel);
+        let integers = product.precision == Precision::Int8;
+        // SAFETY: by contract.
+        unsafe {
+            let c = product.c.add(row * product.row_stride + column * product.column_stride);
+            if product.column_stride == 1 && columns == kernel.columns {
+                let out = Out { c, row_stride: product.row_stride, alpha: product.alpha, beta };
+                (kernel.run)(rows, layout, k, a, b, &out);
+                if last {
+                    if integers {
+                        to_floats(c, product.row_stride, (rows, columns), sums);
+                    }
+                    product.finish.tile((row, column), (rows, columns), c, product.row_stride);
+                }
+                return;
+            }
+            // By way of a whole tile: the result has no room for one, or no contiguous rows.
+            #[repr(align(64))]
+            struct Tile([f32; MOST_ROWS * MOST_COLUMNS]);
+            let mut tile = Tile([0.0; MOST_ROWS * MOST_COLUMNS]);
+            let stride = kernel.columns;
+            let whole = tile.0.as_mut_ptr();
+            let out = Out { c: whole, row_stride: stride, alpha: product.alpha, beta: 0.0 };
+            (kernel.run)(rows, layout, k, a, b, &out);
+            let place = |i: usize, j: usize| c.add(i * product.row_stride + j * product.column_stride);
+            if beta != 0.0 {
+                for i in 0..rows {
+                    for j in 0..columns {
+                        let (sum, before) = (whole.add(i * stride + j), place(i, j));
+                        if integers {
+                            let sum = sum.cast::<i32>();
+                            sum.write(sum.read().wrapping_add(before.cast::<i32>().read()));
+                        } else {
+                            sum.write(sum.read() + beta * before.read());
+                        }
+                    }
+                }
+            }
+            if last {
+                if integers {
+                    to_floats(whole, stride, (rows, columns), sums);
+                }
+                product.finish.tile((row, column), (rows, columns), whole, stride);
+            }
+            for i in 0..rows {
+                for j in 0..columns {
+                    place(i, j).write(whole.add(i * stride + j).read());
+                }
+            }
+        }
+    }
+}
+
+/// Sums of products of bytes to floating point, less what the 128 added to the left ones contributed.
+///
+/// # Safety
+/// The tile is the caller's; `sums` has a number for each column, or is null: nothing was added.
+unsafe fn to_floats(c: *mut f32, stride: usize, (rows, columns): (usize, usize), sums: *const i32) {
+    for i in 0..rows {
+        for j in 0..columns {
+            // SAFETY: by contract.
+            unsafe {
+                let place = c.add(i * stride + j);
+                let added = if sums.is_null() { 0 } else { (*sums.add(j)).wrapping_mul(128) };
+                let sum = place.cast::<i32>().read().wrapping_sub(added);
+                place.write(sum as f32);
+            }
+        }
+    }
+}
+
+/// Runs a product with this processor's best kernel.
+///
+/// # Safety
+/// Factors have the product's shape and their elements are in memory that nothing writes meanwhile; the elements of
+/// the result are distinct, in memory that nothing else touches, and apart from the factors. Factors are of bytes
+/// exactly if the precision is [`Precision::Int8`], and then `beta` is zero; packed factors are of that precision and
+/// side.
+pub unsafe fn run<F: Finish>(product: &Product<'_, F>, workspace: &impl Workspace) {
+    // SAFETY: passed on; a factor is packed for the best kernel.
+    unsafe { run_with(product, micro::kernel(product.precision), workspace) };
+}

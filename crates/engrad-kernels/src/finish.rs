@@ -1,0 +1,93 @@
+//! What a product's tiles go through before they leave the first-level cache.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use crate::Matrix;
+use crate::driver::Finish;
+
+/// Nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nothing;
+
+impl Finish for Nothing {
+    #[inline]
+    unsafe fn tile(&self, _: (usize, usize), _: (usize, usize), _: *mut f32, _: usize) {}
+}
+
+/// The finishing steps of [`crate::Matmul`], in this order.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Steps<'a> {
+    pub(crate) row_scale: Option<&'a [f32]>,
+    pub(crate) column_scale: Option<&'a [f32]>,
+    pub(crate) row_bias: Option<&'a [f32]>,
+    pub(crate) column_bias: Option<&'a [f32]>,
+    pub(crate) silu_gate: Option<Matrix<'a>>,
+    pub(crate) residual: Option<Matrix<'a>>,
+    pub(crate) round: bool,
+}
+
+impl Steps<'_> {
+    /// Checks extents against a result's.
+    ///
+    /// # Panics
+    /// If one does not fit.
+    pub(crate) fn check(&self, rows: usize, columns: usize) {
+        for (vector, extent) in [
+            (self.row_scale, rows),
+            (self.row_bias, rows),
+            (self.column_scale, columns),
+            (self.column_bias, columns),
+        ] {
+            assert!(vector.is_none_or(|v| v.len() == extent), "one number for each row or column");
+        }
+        for matrix in [self.silu_gate, self.residual].into_iter().flatten() {
+            assert_eq!((matrix.rows(), matrix.columns()), (rows, columns), "shape of a gate or residual");
+        }
+    }
+}
+
+impl Finish for Steps<'_> {
+    unsafe fn tile(
+        &self,
+        (row, column): (usize, usize),
+        (rows, columns): (usize, usize),
+        c: *mut f32,
+        stride: usize,
+    ) {
+        for i in 0..rows {
+            // SAFETY: a row of the tile, which is the caller's.
+            let line = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), columns) };
+            if let Some(scale) = self.row_scale {
+                line.iter_mut().for_each(|v| *v *= scale[row + i]);
+            }
+            if let Some(scale) = self.column_scale {
+                line.iter_mut().zip(&scale[column..]).for_each(|(v, s)| *v *= s);
+            }
+            if let Some(bias) = self.row_bias {
+                line.iter_mut().for_each(|v| *v += bias[row + i]);
+            }
+            if let Some(bias) = self.column_bias {
+                line.iter_mut().zip(&bias[column..]).for_each(|(v, b)| *v += b);
+            }
+            if let Some(gate) = &self.silu_gate {
+                with_line(gate, row + i, column, columns, |j, g| line[j] *= g / (1.0 + (-g).exp()));
+            }
+            if let Some(residual) = &self.residual {
+                with_line(residual, row + i, column, columns, |j, r| line[j] += r);
+            }
+            if self.round {
+                let mut half = [f16::ZERO; crate::micro::MOST_COLUMNS];
+                let half = &mut half[..columns];
+                half.convert_from_f32_slice(line);
+                half.convert_to_f32_slice(line);
+            }
+        }
+    }
+}
+
+fn with_line(matrix: &Matrix<'_>, row: usize, column: usize, columns: usize, mut f: impl FnMut(usize, f32)) {
+    for j in 0..columns {
+        f(j, matrix.data[row * matrix.row_stride + (column + j) * matrix.column_stride]);
+    }
+}
