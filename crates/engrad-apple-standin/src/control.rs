@@ -149,6 +149,18 @@ pub extern "C" fn standin_live_folders() -> u64 {
     state().folders.iter().filter(|path| path.exists()).count() as u64
 }
 
+/// Writes the folders of models' files that exist now, one a line and terminated, to a buffer.
+///
+/// # Safety
+/// `buffer` has `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn standin_folders(buffer: *mut c_char, size: usize) {
+    let state = state();
+    let folders: Vec<String> =
+        state.folders.iter().filter(|path| path.exists()).map(|path| path.display().to_string()).collect();
+    write(&folders.join("\n"), buffer, size);
+}
+
 /// Programs loaded now.
 #[unsafe(no_mangle)]
 pub extern "C" fn standin_loaded() -> u64 {

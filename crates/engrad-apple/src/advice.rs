@@ -57,12 +57,6 @@ const ROWS: &[Row] = &[
     },
     Row {
         domain: ENGINE,
-        code: Some(8),
-        text: "status=0x",
-        advice: "the device stopped in the middle of the program; results are not to be used",
-    },
-    Row {
-        domain: ENGINE,
         code: Some(15),
         text: "",
         advice: "chaining needs other output sets than those given",
@@ -86,6 +80,12 @@ const ROWS: &[Row] = &[
         code: None,
         text: "0xe00002e2",
         advice: "the driver refuses programs that are not signed",
+    },
+    Row {
+        domain: ENGINE,
+        code: Some(8),
+        text: "status=0x",
+        advice: "the device stopped in the middle of the program; results are not to be used",
     },
 ];
 

@@ -1,6 +1,7 @@
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engrad_engine::{Engine, EngineError, EngineStatistics, Kernel};
 use engrad_mil::{Program, TensorType, ValueId, blob};
@@ -20,6 +21,8 @@ pub struct AppleEngine {
     pub(crate) api: &'static Api,
     pub(crate) options: Options,
     pub(crate) shared: Arc<Shared>,
+    /// Programs by digest, those used last behind.
+    kept: Mutex<VecDeque<([u8; 32], Arc<AppleKernel>)>>,
 }
 
 /// What an engine and its kernels share.
@@ -48,7 +51,7 @@ impl AppleEngine {
     /// [`AppleError::NotAvailable`] if there is none, or if it has other methods than known.
     pub fn new(options: Options) -> Result<Self, AppleError> {
         let api = Api::load(&options.source)?;
-        Ok(Self { api, options, shared: Arc::default() })
+        Ok(Self { api, options, shared: Arc::default(), kept: Mutex::default() })
     }
 
     /// [`Engine::compile`] with the whole error.
@@ -67,6 +70,11 @@ impl AppleEngine {
             ids.iter().map(|&id| main.value(id)).map(|v| (v.name.clone(), v.ty.clone())).collect()
         };
         let (text, weights) = text_and_weights(program)?;
+        // The name of the weight file, which is in the text, stands for its content.
+        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        if let Some(kernel) = self.find_kept(&digest) {
+            return Ok(kernel);
+        }
         let files: Vec<(&str, &[u8])> = weights.iter().map(|(p, c)| (p.as_str(), c.as_slice())).collect();
 
         let permit = CompilePermit::take(&self.options)?;
@@ -79,6 +87,7 @@ impl AppleEngine {
             }
         }
         self.shared.compiles.fetch_add(1, Ordering::Relaxed);
+        self.make_room();
         let loaded = model.load(&self.options)?;
         let (inputs, outputs) = (values(main.inputs()), values(main.outputs()));
         let places = loaded
@@ -93,7 +102,41 @@ impl AppleEngine {
                 self.options.canary_tolerance,
             )?;
         }
+        self.keep(digest, &kernel);
         Ok(kernel)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<([u8; 32], Arc<AppleKernel>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find_kept(&self, digest: &[u8; 32]) -> Option<Arc<AppleKernel>> {
+        let mut kept = self.kept();
+        let position = kept.iter().position(|(other, _)| other == digest)?;
+        let found = kept.remove(position)?;
+        let kernel = Arc::clone(&found.1);
+        kept.push_back(found);
+        Some(kernel)
+    }
+
+    fn keep(&self, digest: [u8; 32], kernel: &Arc<AppleKernel>) {
+        let mut kept = self.kept();
+        kept.push_back((digest, Arc::clone(kernel)));
+        while kept.len() > self.options.kept_programs {
+            kept.pop_front();
+        }
+    }
+
+    /// Drops the oldest kept program that nobody uses if there is no place for another.
+    fn make_room(&self) {
+        if crate::loaded() < self.options.loaded_limit {
+            return;
+        }
+        let mut kept = self.kept();
+        let idle = kept.iter().position(|(_, kernel)| Arc::strong_count(kernel) == 1);
+        let dropped = idle.and_then(|position| kept.remove(position));
+        drop(kept);
+        drop(dropped);
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Options {
     pub compile_limit: u64,
     /// Programs that the process may have loaded at once (C02).
     pub loaded_limit: u64,
+    /// How many of the programs compiled last stay loaded although nobody uses them, so that compiling one of them
+    /// again costs nothing. For a process that makes the same programs time and again, and would spend its budget of
+    /// compiles on them.
+    pub kept_programs: usize,
     /// Rest before the compile that follows a failed one: a failure restarts the compile helper that the whole machine
     /// shares (C06).
     pub pause_after_failure: Duration,
@@ -53,6 +57,7 @@ impl Default for Options {
             map_surfaces: false,
             compile_limit: 110,
             loaded_limit: 127,
+            kept_programs: 0,
             pause_after_failure: Duration::from_secs(15),
             pause_before_reload: Duration::from_millis(100),
             reference: None,

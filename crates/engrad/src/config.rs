@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use engrad_train::trainer::TrainSettings;
 use serde::{Deserialize, Serialize};
 
-use crate::environment::{LayoutChoice, NumericsChoice};
+use crate::environment::{EngineChoice, LayoutChoice, NumericsChoice};
 
 /// Every setting of `engrad train`; all are optional in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub(crate) struct RunConfig {
     pub(crate) data: Option<PathBuf>,
     /// Tokenizer for samples of text; unset, the dataset's own.
     pub(crate) tokenizer: Option<PathBuf>,
+    /// Where programs run.
+    pub(crate) engine: EngineChoice,
     /// Numbers inside the programs.
     pub(crate) numerics: NumericsChoice,
     /// Input layout of the programs.
@@ -36,6 +38,7 @@ impl Default for RunConfig {
             model: "stories110m".to_owned(),
             data: None,
             tokenizer: None,
+            engine: EngineChoice::default(),
             numerics: NumericsChoice::default(),
             layout: LayoutChoice::default(),
             threads: None,

@@ -1,7 +1,9 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use engrad_apple::{AppleEngine, Source};
 use engrad_engine::Engine;
 use engrad_mil::DType;
 use engrad_mil::pack::InputLayout;
@@ -64,9 +66,30 @@ impl LayoutChoice {
     }
 }
 
+/// Where programs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EngineChoice {
+    /// The processor's cores.
+    #[default]
+    Virtual,
+    /// The Neural Engine of a Mac with Apple silicon.
+    Apple,
+}
+
+/// Names a library to be used in place of Apple's runtime and frameworks: for tests on systems that have none.
+const APPLE_RUNTIME: &str = "ENGRAD_APPLE_RUNTIME";
+
+/// Programs that stay loaded on the Neural Engine between uses: those of one model for training, validation and samples
+/// of text at each length of context.
+const KEPT_PROGRAMS: usize = 48;
+
 /// Flags every command that runs programs takes.
 #[derive(Debug, Clone, Args, Default)]
 pub(crate) struct ExecutionFlags {
+    /// Where programs run [default: virtual]
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<EngineChoice>,
     /// Numbers inside the programs [default: fast]
     #[arg(long, value_enum)]
     pub(crate) numerics: Option<NumericsChoice>,
@@ -91,10 +114,11 @@ pub(crate) fn reserve(parameters: usize) -> Result<()> {
     Ok(())
 }
 
-/// A chosen engine with its threads.
+/// A chosen engine, and threads for the host's work.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    engine: VirtualEngine,
+    engine: Arc<dyn Engine>,
+    pool: Arc<ThreadPool>,
     numerics: NumericsChoice,
     layout: LayoutChoice,
 }
@@ -107,20 +131,26 @@ impl Environment {
             threads: flags.threads.map(usize::from),
             ..Options::default()
         };
-        Ok(Self { engine: VirtualEngine::new(options)?, numerics, layout: flags.layout.unwrap_or_default() })
+        let cpu = VirtualEngine::new(options)?;
+        let pool = cpu.pool();
+        let engine: Arc<dyn Engine> = match flags.engine.unwrap_or_default() {
+            EngineChoice::Virtual => Arc::new(cpu),
+            EngineChoice::Apple => Arc::new(apple(cpu)?),
+        };
+        Ok(Self { engine, pool, numerics, layout: flags.layout.unwrap_or_default() })
     }
 
     pub(crate) fn execution(&self) -> Execution<'_> {
         Execution {
-            engine: &self.engine,
-            pool: self.engine.pool(),
+            engine: self.engine.as_ref(),
+            pool: self.pool(),
             dtype: self.numerics.dtype(),
             layout: self.layout.layout(),
         }
     }
 
     pub(crate) fn pool(&self) -> Arc<ThreadPool> {
-        self.engine.pool()
+        Arc::clone(&self.pool)
     }
 
     /// Engine, number format and threads, for people.
@@ -128,6 +158,20 @@ impl Environment {
         let threads = self.pool().current_num_threads();
         format!("{} engine, {}, {threads} threads", self.engine.name(), self.numerics.name())
     }
+}
+
+/// The Neural Engine, each of its compiled programs compared once with `reference`.
+fn apple(reference: VirtualEngine) -> Result<AppleEngine> {
+    let source = match std::env::var_os(APPLE_RUNTIME) {
+        Some(path) => Source::Library(PathBuf::from(path)),
+        None => Source::System,
+    };
+    Ok(AppleEngine::new(engrad_apple::Options {
+        source,
+        kept_programs: KEPT_PROGRAMS,
+        reference: Some(Arc::new(reference)),
+        ..engrad_apple::Options::default()
+    })?)
 }
 
 #[cfg(test)]

@@ -45,6 +45,13 @@ controls! {
     calls = "standin_calls"(*const c_char) -> u64;
     violations = "standin_violations"(*mut c_char, usize) -> u64;
     census = "standin_census"(*mut c_char, usize);
+    folders = "standin_folders"(*mut c_char, usize);
+}
+
+fn text(fill: impl FnOnce(*mut c_char, usize)) -> String {
+    let mut text = vec![0u8; 16_384];
+    fill(text.as_mut_ptr().cast(), text.len());
+    CStr::from_bytes_until_nul(&text).unwrap().to_string_lossy().into_owned()
 }
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -97,17 +104,20 @@ impl StandIn {
         unsafe { (CONTROLS.loaded)() }
     }
 
+    /// Folders of programs' files.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        text(|buffer, size| unsafe { (CONTROLS.folders)(buffer, size) }).lines().map(PathBuf::from).collect()
+    }
+
     pub(crate) fn violations(&self) -> String {
-        let mut text = vec![0u8; 4096];
-        unsafe { (CONTROLS.violations)(text.as_mut_ptr().cast(), text.len()) };
-        CStr::from_bytes_until_nul(&text).unwrap().to_string_lossy().into_owned()
+        text(|buffer, size| {
+            unsafe { (CONTROLS.violations)(buffer, size) };
+        })
     }
 
     /// Nothing is alive, loaded or on disk, and no rule was broken.
     pub(crate) fn assert_nothing_left(&self) {
-        let mut census = vec![0u8; 4096];
-        unsafe { (CONTROLS.census)(census.as_mut_ptr().cast(), census.len()) };
-        let census = CStr::from_bytes_until_nul(&census).unwrap().to_string_lossy();
+        let census = text(|buffer, size| unsafe { (CONTROLS.census)(buffer, size) });
         let counts = unsafe {
             [
                 (CONTROLS.live_objects)(),

@@ -126,6 +126,7 @@ impl Arguments {
             self.keep_last => train.keep_last,
             self.sample_every => train.sample_every,
             self.sample_prompt => train.sample_prompt,
+            self.execution.engine => config.engine,
             self.execution.numerics => config.numerics,
             self.execution.layout => config.layout,
         }
@@ -170,6 +171,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     }
 
     let engine = Environment::new(&ExecutionFlags {
+        engine: Some(config.engine),
         numerics: Some(config.numerics),
         layout: Some(config.layout),
         threads: config.threads,
