@@ -67,7 +67,7 @@ impl AppleEngine {
         let main =
             program.main().ok_or_else(|| AppleError::Program("there is no function `main`".to_owned()))?;
         let values = |ids: &[ValueId]| -> Vec<(String, TensorType)> {
-            ids.iter().map(|&id| main.value(id)).map(|v| (v.name.clone(), v.ty.clone())).collect()
+            ids.iter().map(|&id| (main.value(id).name.clone(), main.ty(id).clone())).collect()
         };
         let (text, weights) = text_and_weights(program)?;
         // The name of the weight file, which is in the text, stands for its content.

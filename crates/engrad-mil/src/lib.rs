@@ -11,6 +11,7 @@
 //! * [`mod@verify`]: the language rules.
 //! * [`mod@differentiate`]: derives a backward function from a forward one.
 //! * [`pack`]: merges inputs of equal channel count into one port along the width axis.
+//! * [`mod@window`]: geometry of convolutions and pools.
 //! * [`blob`]: the weight-blob storage that text programs refer to.
 //!
 //! This crate opens no files, starts no threads and knows nothing of Apple's run time.
@@ -28,13 +29,16 @@ mod program;
 pub mod text;
 mod types;
 pub mod verify;
+pub mod window;
 
 pub use builder::Builder;
 pub use constant::{Constant, ConstantData, Literal, Payload};
 pub use diagnostic::{Diagnostic, Severity, Span, line_and_column};
 pub use differentiate::differentiate;
 pub use error::MilError;
-pub use ops::{ArgumentKind, ArgumentSpec, DTypes, Default, Op, OpInfo, Operands, Opset, groups, infer};
+pub use ops::{
+    ArgumentKind, ArgumentSpec, DTypes, Default, Op, OpInfo, Operands, Opset, groups, infer, range_length,
+};
 pub use program::{Argument, Attributes, Definition, Function, Operation, Program, Value, ValueId};
 pub use text::{Dialect, parse, read};
 pub use types::{BufferType, DType, Dim, MAX_ELEMENTS, MAX_RANK, Name, ShapedType, TensorType, Type};

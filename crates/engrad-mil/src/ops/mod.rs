@@ -5,6 +5,7 @@
 //! `../differentiate/rules.rs` if it has one, and its arithmetic in each engine.
 
 mod operands;
+mod range;
 mod row;
 pub(crate) mod rules;
 mod table;
@@ -12,6 +13,7 @@ mod table;
 use std::sync::LazyLock;
 
 pub use operands::Operands;
+pub use range::range_length;
 pub use row::{ArgumentKind, ArgumentSpec, DTypes, Default, OpInfo, Opset};
 
 use crate::Type;
@@ -96,7 +98,7 @@ ops! {
 
     Cond "cond" WhileLoop "while_loop" MakeList "make_list" ListGather "list_gather"
     ListLength "list_length" ListRead "list_read" ListScatter "list_scatter" ListWrite "list_write"
-    ReadState "read_state" WriteState "write_state"
+    ReadState "read_state" WriteState "write_state" CoremlUpdateState "coreml_update_state"
 }
 
 static ROWS: LazyLock<Vec<OpInfo>> = LazyLock::new(|| {

@@ -179,6 +179,18 @@ impl<'a> Operands<'a> {
         }
     }
 
+    /// Values of a tuple argument that may be empty; a single value is a tuple of one.
+    ///
+    /// # Errors
+    /// If it is missing or a literal.
+    pub fn tuple(&self, name: &str) -> Result<&'a [ValueId], String> {
+        match self.arguments.iter().find(|(n, _)| n == name).map(|(_, a)| a) {
+            Some(Argument::Literal(_)) => Err(format!("argument `{name}` takes values, not a literal")),
+            Some(argument) => Ok(argument.values()),
+            None => Err(Self::missing(name)),
+        }
+    }
+
     /// Static type of any value of the function; see [`Function::ty`].
     pub fn type_of(&self, id: ValueId) -> &'a TensorType {
         self.function.ty(id)
@@ -200,6 +212,11 @@ impl<'a> Operands<'a> {
             Given::Tuple(_) => None,
             Given::Literal(literal) => literal.tensor(),
         }
+    }
+
+    /// The constant a value of the function is defined as, if it is one.
+    pub fn constant_of(&self, id: ValueId) -> Option<&'a Constant> {
+        self.function.constant(id)
     }
 
     fn constant_given(&self, name: &str) -> Result<&'a Constant, String> {
@@ -375,6 +392,7 @@ impl<'a> Operands<'a> {
         }
         let list = self.shaped(name)?;
         match &list.dims[..] {
+            [] => Ok(vec![Dim::Any]),
             [Dim::Fixed(length)] if *length <= crate::MAX_RANK => Ok(vec![Dim::Any; *length]),
             _ => Err(format!("argument `{name}` is {list}: the rank of the result is not known")),
         }

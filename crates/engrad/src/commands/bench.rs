@@ -70,6 +70,7 @@ fn train(arguments: &TrainArguments) -> Result<()> {
         layout: execution.layout,
         training: true,
         recompute: engrad_train::Recompute::None,
+        gradient_precision: engrad_train::GradientPrecision::F32,
         vocabulary: Vocabulary::full(config.vocab),
     };
     let mut network = Network::new(execution.engine, environment.pool(), &config, options)?;

@@ -1,10 +1,21 @@
 //! Shape and type rules: the result types of each operation from its operands. Extents may be unknown; a rule then gives
 //! what is known.
 
+pub(crate) mod compression;
+pub(crate) mod construction;
+pub(crate) mod control;
+pub(crate) mod convolution;
 pub(crate) mod elementwise;
+pub(crate) mod image;
+pub(crate) mod indexing;
+pub(crate) mod joining;
 pub(crate) mod linear;
 pub(crate) mod movement;
+pub(crate) mod pooling;
+pub(crate) mod recurrent;
 pub(crate) mod reduction;
+pub(crate) mod slicing;
+pub(crate) mod sorting;
 
 use super::Operands;
 use crate::{Dim, ShapedType, Type};
@@ -53,6 +64,26 @@ pub(crate) fn add_dims(a: &Dim, b: &Dim) -> Dim {
         (Some(a), Some(b)) => Dim::Fixed(a.saturating_add(b)),
         _ => Dim::Any,
     }
+}
+
+/// Sum of extents, if all are known.
+pub(crate) fn sum(dims: &[Dim]) -> Dim {
+    dims.iter().fold(Dim::Fixed(0), |sum, dim| add_dims(&sum, dim))
+}
+
+/// An extent times a number.
+pub(crate) fn times(dim: &Dim, factor: usize) -> Dim {
+    match (dim, factor) {
+        (_, 1) => dim.clone(),
+        (Dim::Fixed(extent), _) => Dim::Fixed(extent.saturating_mul(factor)),
+        _ => Dim::Any,
+    }
+}
+
+/// Product of extents, if all are known.
+pub(crate) fn product(dims: &[Dim]) -> Dim {
+    let product = dims.iter().try_fold(1usize, |n, dim| Some(n.saturating_mul(dim.fixed()?)));
+    product.map_or(Dim::Any, Dim::Fixed)
 }
 
 /// Whichever of two extents that must be equal is known.

@@ -1,10 +1,19 @@
 //! The rows, grouped by subject.
 
 mod activation;
+mod compression;
+mod construction;
+mod control;
+mod convolution;
 mod elementwise;
+mod image;
+mod indexing;
 mod linear;
 mod movement;
+mod pooling;
+mod recurrent;
 mod reduction;
+mod sorting;
 
 use super::OpInfo;
 
@@ -16,6 +25,15 @@ pub(super) fn groups() -> impl Iterator<Item = (&'static str, &'static [OpInfo])
         ("Reductions", reduction::ROWS),
         ("Products", linear::ROWS),
         ("Shapes, slices and joins", movement::ROWS),
+        ("Convolutions", convolution::ROWS),
+        ("Pooling", pooling::ROWS),
+        ("Images", image::ROWS),
+        ("Recurrent layers", recurrent::ROWS),
+        ("Compressed weights", compression::ROWS),
+        ("Gathering and scattering", indexing::ROWS),
+        ("Sorting and searching", sorting::ROWS),
+        ("Construction", construction::ROWS),
+        ("Control flow, lists and states", control::ROWS),
     ]
     .into_iter()
 }
