@@ -18,7 +18,7 @@
 
 mod transform;
 
-pub use transform::{externalize, inline};
+pub use transform::{externalize, inline, map_constants};
 
 use crate::{DType, MilError};
 

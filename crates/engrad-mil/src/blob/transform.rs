@@ -79,7 +79,10 @@ pub fn inline<'a>(program: &Program, file: impl Fn(&str) -> Option<&'a [u8]>) ->
 }
 
 /// The same program with other constant data; `data` is told whether the constant is an attribute of some operation.
-fn map_constants(
+///
+/// # Errors
+/// Those of `data`.
+pub fn map_constants(
     program: &Program,
     mut data: impl FnMut(&Constant, bool) -> Result<ConstantData, MilError>,
 ) -> Result<Program, MilError> {
