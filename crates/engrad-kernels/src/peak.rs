@@ -67,7 +67,8 @@ macro_rules! register_loop {
             #[target_feature(enable = $features)]
             fn $inner() {
                 let (a, b) = (black_box($factor), black_box($factor));
-                let mut sums = [$zero; $sums];
+                // Opaque, so that equal sums are not computed once.
+                let mut sums = black_box([$zero; $sums]);
                 for _ in 0..super::STEPS {
                     for sum in &mut sums {
                         *sum = $step(*sum, a, b);

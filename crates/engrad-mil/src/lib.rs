@@ -21,11 +21,15 @@ pub mod blob;
 mod builder;
 mod constant;
 mod diagnostic;
+pub mod diff;
 pub mod differentiate;
 mod error;
+mod flexible;
+pub mod graph;
 mod ops;
 pub mod pack;
 mod program;
+pub mod reduce;
 pub mod text;
 mod types;
 pub mod verify;
@@ -36,8 +40,10 @@ pub use constant::{Constant, ConstantData, Literal, Payload};
 pub use diagnostic::{Diagnostic, Severity, Span, line_and_column};
 pub use differentiate::differentiate;
 pub use error::MilError;
+pub use flexible::{FlexibleShapes, Shapes};
 pub use ops::{
-    ArgumentKind, ArgumentSpec, DTypes, Default, Op, OpInfo, Operands, Opset, groups, infer, range_length,
+    ArgumentKind, ArgumentSpec, DTypes, Default, EinsumEquation, Op, OpInfo, Operands, Opset, groups, infer,
+    range_length,
 };
 pub use program::{Argument, Attributes, Definition, Function, Operation, Program, Value, ValueId};
 pub use text::{Dialect, parse, read};

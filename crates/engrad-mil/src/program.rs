@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{Constant, DType, Literal, MilError, Name, Op, TensorType, Type};
 
@@ -301,6 +301,54 @@ impl Function {
         }
         kept.outputs = self.outputs.iter().map(|id| renumbered[id]).collect();
         kept
+    }
+
+    /// The same function with a named `const` in front of its operation in place of each tensor literal in an argument
+    /// list.
+    pub fn with_named_literals(&self) -> Self {
+        let literals = |op: &Operation| {
+            op.arguments.iter().any(|(_, a)| matches!(a, Argument::Literal(Literal::Tensor(_))))
+        };
+        if !self.ops.iter().any(literals) {
+            return self.clone();
+        }
+        let mut taken: HashSet<String> = self.values.iter().map(|value| value.name.clone()).collect();
+        let mut named = Self { attributes: self.attributes.clone(), ..Self::empty(&self.name, &self.opset) };
+        let mut renumbered = HashMap::new();
+        for (position, &input) in self.inputs.iter().enumerate() {
+            let id = named.push_value(self.value(input).clone(), Definition::Input(position));
+            named.inputs.push(id);
+            renumbered.insert(input, id);
+        }
+        for op in &self.ops {
+            let result = op.results.first().map_or("op", |id| self.value(*id).name.as_str());
+            let mut op = op.clone();
+            for (name, argument) in &mut op.arguments {
+                let Argument::Literal(Literal::Tensor(constant)) = argument else {
+                    *argument = argument.map(|id| renumbered[&id]);
+                    continue;
+                };
+                let wanted = format!("{result}_{name}");
+                let candidates =
+                    std::iter::once(wanted.clone()).chain((2u64..).map(|n| format!("{wanted}_{n}")));
+                let free = candidates.into_iter().find(|name| !taken.contains(name)).unwrap_or(wanted);
+                taken.insert(free.clone());
+                let definition = Definition::Result { op: named.ops.len(), result: 0 };
+                let value = Value { name: free, ty: Type::Tensor(constant.ty.clone()), definition };
+                let id = named.push_value(value, definition);
+                named.ops.push(Operation::constant_of(constant.clone(), id));
+                *argument = Argument::Value(id);
+            }
+            for (result, id) in op.results.iter_mut().enumerate() {
+                let definition = Definition::Result { op: named.ops.len(), result };
+                let new = named.push_value(self.value(*id).clone(), definition);
+                renumbered.insert(*id, new);
+                *id = new;
+            }
+            named.ops.push(op);
+        }
+        named.outputs = self.outputs.iter().map(|id| renumbered[id]).collect();
+        named
     }
 
     pub(crate) fn push_value(&mut self, value: Value, definition: Definition) -> ValueId {

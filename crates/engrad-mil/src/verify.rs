@@ -8,8 +8,6 @@
 //! In a function that breaks E0006 or E0007 handles mean nothing: there, only the names of the function itself are
 //! checked besides.
 
-mod flexible;
-
 use std::collections::HashSet;
 use std::fmt;
 
@@ -316,7 +314,7 @@ impl<'a> Checker<'a> {
                 self.report("W0003", Place::Output(f, position), name, "the output is a constant");
             }
         }
-        if let Err(message) = flexible::check(function) {
+        if let Err(message) = function.flexible_shapes() {
             self.report("E0019", Place::Function(f), "", message);
         }
     }

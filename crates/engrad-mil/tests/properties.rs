@@ -162,7 +162,7 @@ proptest! {
     ) {
         let mut writer = BlobWriter::new();
         for size in &sizes {
-            writer.add(DType::UInt8, &vec![7; *size]).unwrap();
+            writer.add(DType::UInt8, *size, &vec![7; *size]).unwrap();
         }
         let mut bytes = writer.finish();
         for (at, value) in raw {
@@ -174,6 +174,7 @@ proptest! {
             if let Ok(file) = BlobFile::parse(&bytes) {
                 for offset in file.offsets().chain([0, 1, u64::MAX]) {
                     let _ = file.get(offset);
+                    let _ = engrad_mil::blob::record_at(&bytes, offset);
                 }
             }
         }

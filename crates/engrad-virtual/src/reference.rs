@@ -142,9 +142,17 @@ pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> R
         }
         Op::SliceBySize => {
             let begin = operands.ints("begin")?;
+            let begin: Vec<usize> = begin
+                .iter()
+                .zip(shapes[0])
+                .map(
+                    |(&b, &extent)| {
+                        if b < 0 { extent.saturating_sub(b.unsigned_abs() as usize) } else { b as usize }
+                    },
+                )
+                .collect();
             let shifted = |index: Vec<usize>| {
-                let from: Vec<usize> =
-                    index.iter().zip(&begin).map(|(i, &b)| i + b.max(0) as usize).collect();
+                let from: Vec<usize> = index.iter().zip(&begin).map(|(i, b)| i + b).collect();
                 x[flat(&from, shapes[0])]
             };
             Ok(indices(out).map(shifted).collect())

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use engrad_train::trainer::TrainSettings;
 use serde::{Deserialize, Serialize};
 
+use crate::affinity::Affinity;
 use crate::environment::{EngineChoice, LayoutChoice, NumericsChoice};
 
 /// Every setting of `engrad train`; all are optional in the file.
@@ -26,6 +27,8 @@ pub(crate) struct RunConfig {
     pub(crate) layout: LayoutChoice,
     /// Worker threads.
     pub(crate) threads: Option<u16>,
+    /// Processors that the worker threads stay on.
+    pub(crate) affinity: Option<Affinity>,
     /// Scale block outputs by 1/√(2·layers).
     pub(crate) deepnet_residual: bool,
     /// Optimisation and schedule.
@@ -42,6 +45,7 @@ impl Default for RunConfig {
             numerics: NumericsChoice::default(),
             layout: LayoutChoice::default(),
             threads: None,
+            affinity: None,
             deepnet_residual: false,
             train: TrainSettings::default(),
         }

@@ -5,12 +5,16 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use engrad_apple::{AppleEngine, Source};
 use engrad_engine::Engine;
+use engrad_kernels::Precision;
 use engrad_mil::DType;
 use engrad_mil::pack::InputLayout;
+use engrad_train::GradientPrecision;
 use engrad_train::evaluate::Execution;
 use engrad_virtual::{Numerics, Options, VirtualEngine};
 use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
+
+use crate::affinity::Affinity;
 
 /// Numbers inside the programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -21,12 +25,15 @@ pub(crate) enum NumericsChoice {
     Fast,
     /// fp32 programs, nothing rounded: for gradient checks, or as a plain CPU trainer.
     F32,
+    /// fp16 between programs, products of bf16 factors with f32 sums inside: the fastest where the processor has
+    /// instructions for it.
+    Bf16,
 }
 
 impl NumericsChoice {
     pub(crate) fn dtype(self) -> DType {
         match self {
-            Self::Fast => DType::Fp16,
+            Self::Fast | Self::Bf16 => DType::Fp16,
             Self::F32 => DType::Fp32,
         }
     }
@@ -35,6 +42,23 @@ impl NumericsChoice {
         match self {
             Self::Fast => Numerics::Fast,
             Self::F32 => Numerics::F32,
+            Self::Bf16 => Numerics::Bf16,
+        }
+    }
+
+    /// What weight gradients are formed from.
+    pub(crate) fn gradient_precision(self) -> GradientPrecision {
+        match self {
+            Self::Fast | Self::F32 => GradientPrecision::F32,
+            Self::Bf16 => GradientPrecision::Bf16,
+        }
+    }
+
+    /// The precision that products are computed in.
+    pub(crate) fn precision(self) -> Precision {
+        match self {
+            Self::Fast | Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
         }
     }
 
@@ -42,6 +66,7 @@ impl NumericsChoice {
         match self {
             Self::Fast => "fast",
             Self::F32 => "f32",
+            Self::Bf16 => "bf16",
         }
     }
 }
@@ -99,6 +124,10 @@ pub(crate) struct ExecutionFlags {
     /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// Processors that the worker threads stay on, one each, e.g. `0,1` or `0-3` [default: wherever the system puts
+    /// them]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) affinity: Option<Affinity>,
 }
 
 /// Makes sure that training a model of that many parameters has a chance: weights, gradient sums and two moments in
@@ -121,23 +150,31 @@ pub(crate) struct Environment {
     pool: Arc<ThreadPool>,
     numerics: NumericsChoice,
     layout: LayoutChoice,
+    affinity: Option<Affinity>,
 }
 
 impl Environment {
     pub(crate) fn new(flags: &ExecutionFlags) -> Result<Self> {
         let numerics = flags.numerics.unwrap_or_default();
-        let options = Options {
-            numerics: numerics.numerics(),
-            threads: flags.threads.map(usize::from),
-            ..Options::default()
-        };
+        let listed = flags.affinity.as_ref().map(|affinity| affinity.processors().len());
+        let threads = flags.threads.map(usize::from).or(listed);
+        if let (Some(threads), Some(listed)) = (threads, listed)
+            && threads > listed
+        {
+            bail!("--affinity lists {listed} processors for {threads} threads; list one for each");
+        }
+        let options = Options { numerics: numerics.numerics(), threads, ..Options::default() };
         let cpu = VirtualEngine::new(options)?;
         let pool = cpu.pool();
+        if let Some(affinity) = &flags.affinity {
+            affinity.pin(&pool)?;
+        }
         let engine: Arc<dyn Engine> = match flags.engine.unwrap_or_default() {
             EngineChoice::Virtual => Arc::new(cpu),
             EngineChoice::Apple => Arc::new(apple(cpu)?),
         };
-        Ok(Self { engine, pool, numerics, layout: flags.layout.unwrap_or_default() })
+        let layout = flags.layout.unwrap_or_default();
+        Ok(Self { engine, pool, numerics, layout, affinity: flags.affinity.clone() })
     }
 
     pub(crate) fn execution(&self) -> Execution<'_> {
@@ -151,6 +188,14 @@ impl Environment {
 
     pub(crate) fn pool(&self) -> Arc<ThreadPool> {
         Arc::clone(&self.pool)
+    }
+
+    pub(crate) fn numerics(&self) -> NumericsChoice {
+        self.numerics
+    }
+
+    pub(crate) fn affinity(&self) -> Option<&Affinity> {
+        self.affinity.as_ref()
     }
 
     /// Engine, number format and threads, for people.

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine; 1 a check said no; 2 usage, unreadable input or environment. Errors are one line on stderr.
 #![forbid(unsafe_code)]
 
+mod affinity;
 mod commands;
 mod config;
 mod display;

@@ -86,6 +86,16 @@ struct F32x8;
 #[derive(Clone, Copy)]
 struct Int8x8;
 
+macro_rules! prefetches {
+    () => {
+        #[inline(always)]
+        fn prefetch(address: *const f32) {
+            // SAFETY: a hint; any address will do.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+        }
+    };
+}
+
 /// What the vectors of f32 sums share.
 macro_rules! f32_sums {
     ($zero:ident, $splat:ident, $load:ident, $store:ident, $mul:ident, $add:ident) => {
@@ -103,11 +113,7 @@ macro_rules! f32_sums {
                 $store(to, result);
             }
         }
-        #[inline(always)]
-        unsafe fn prefetch(address: *const f32) {
-            // SAFETY: a hint; any address will do.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
-        }
+        prefetches!();
     };
 }
 
@@ -127,6 +133,7 @@ macro_rules! i32_sums {
                 $store(to, if beta == 0.0 { sums } else { $add(sums, $load(to.cast_const())) });
             }
         }
+        prefetches!();
     };
 }
 

@@ -4,6 +4,7 @@
 //! an operation: its name in the list below, a row in a group, a shape rule if none fits, a derivative rule in
 //! `../differentiate/rules.rs` if it has one, and its arithmetic in each engine.
 
+mod equation;
 mod operands;
 mod range;
 mod row;
@@ -12,6 +13,7 @@ mod table;
 
 use std::sync::LazyLock;
 
+pub use equation::EinsumEquation;
 pub use operands::Operands;
 pub use range::range_length;
 pub use row::{ArgumentKind, ArgumentSpec, DTypes, Default, OpInfo, Opset};

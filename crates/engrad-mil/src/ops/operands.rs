@@ -219,6 +219,18 @@ impl<'a> Operands<'a> {
         self.function.constant(id)
     }
 
+    /// Whether a constant is given for `name`, or weights that come out of a decompression.
+    pub(crate) fn is_constant(&self, name: &str) -> bool {
+        match self.given(name) {
+            Some(Given::Value(id) | Given::Tuple(&[id])) => self
+                .function
+                .defining_op(id)
+                .is_some_and(|op| op.op == Op::Const || op.op.name().starts_with("constexpr_")),
+            Some(Given::Literal(_)) => true,
+            Some(Given::Tuple(_)) | None => false,
+        }
+    }
+
     fn constant_given(&self, name: &str) -> Result<&'a Constant, String> {
         if let Some(constant) = self.constant(name) {
             return Ok(constant);
@@ -349,7 +361,8 @@ impl<'a> Operands<'a> {
     /// If it is no text that names one.
     pub fn dtype(&self, name: &str) -> Result<DType, String> {
         let text = self.string(name)?;
-        DType::from_name(text).ok_or_else(|| format!("argument `{name}` names no element type: `{text}`"))
+        DType::from_name(&text.to_ascii_lowercase())
+            .ok_or_else(|| format!("argument `{name}` names no element type: `{text}`"))
     }
 
     /// An axis argument resolved against a rank; negative counts from the end.

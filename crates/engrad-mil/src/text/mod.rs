@@ -61,7 +61,7 @@ mod source_map;
 pub(crate) use lexer::is_identifier;
 pub use parser::{Reading, parse, read};
 pub use printer::Dialect;
-pub(crate) use printer::type_text;
+pub(crate) use printer::{literal_text, type_text};
 pub use source_map::{FunctionSpans, OpSpans, SourceMap};
 
 /// Longest text that is read, in bytes; keeps value handles within 32 bits.

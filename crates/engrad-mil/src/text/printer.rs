@@ -56,6 +56,13 @@ pub(crate) fn type_text(ty: &Type) -> String {
     printer.out
 }
 
+/// A literal in the short dialect.
+pub(crate) fn literal_text(literal: &Literal) -> String {
+    let mut printer = Printer { out: String::new(), short_scalars: true, source: None };
+    printer.literal(literal);
+    printer.out
+}
+
 struct Printer<'a> {
     out: String,
     /// `fp16` rather than `tensor<fp16, []>`.

@@ -232,7 +232,7 @@ fn flexible_shapes_name_inputs_and_fit_them() {
     for (bad, message) in [
         (
             r#"(("DefaultShapes", {{"z", [1, 4]}}), ("RangeDims", {}))"#,
-            "E0019 main: flexible shapes name `z`, which is no input",
+            "E0019 main: DefaultShapes names `z`, which is no input",
         ),
         (
             r#"(("DefaultShapes", {{"x", [1]}}), ("RangeDims", {}))"#,

@@ -66,7 +66,8 @@ pub struct TrainSettings {
     pub sequence: Option<usize>,
     /// What the backward pass computes again instead of keeping it in memory.
     pub recompute: Recompute,
-    /// What the factors of weight gradients are rounded to.
+    /// What the factors of weight gradients are rounded to. Follows from the run's numerics, so no file has it.
+    #[serde(skip)]
     pub gradient_precision: GradientPrecision,
     /// Seed of initial weights and data order.
     pub seed: u64,

@@ -158,7 +158,8 @@ impl<'a> Call<'a> {
     /// The element type an argument names.
     pub(crate) fn dtype(&self, name: &str) -> Result<DType, String> {
         let text = self.string(name)?;
-        DType::from_name(text).ok_or_else(|| format!("argument `{name}` names no element type: `{text}`"))
+        DType::from_name(&text.to_ascii_lowercase())
+            .ok_or_else(|| format!("argument `{name}` names no element type: `{text}`"))
     }
 
     /// An axis resolved against a rank; negative counts from the end.

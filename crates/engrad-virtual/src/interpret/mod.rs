@@ -12,7 +12,25 @@
 //! [`crate::Numerics::Fast`]. Kernels index tensors only after checking extents against each other: programs that passed
 //! verification may still be run on inputs whose flexible extents do not fit, which is an error and never a panic.
 
+mod activation;
 pub(crate) mod call;
+mod construction;
+mod einsum;
+mod elementwise;
+mod indexing;
+mod integers;
+mod joining;
 pub(crate) mod kernels;
+mod linear;
+mod movement;
+mod normalization;
+mod quantization;
+mod random;
+mod reduction;
 pub(crate) mod run;
+mod slicing;
+mod sorting;
+mod strided;
+pub(crate) mod surfaces;
 pub(crate) mod tensor;
+mod walk;

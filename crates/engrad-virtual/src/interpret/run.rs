@@ -205,7 +205,7 @@ impl Executable {
 fn action_of(op: &Operation) -> Result<Action, String> {
     match op.op {
         Op::ReadState => Ok(Action::ReadState),
-        Op::WriteState => Ok(Action::WriteState),
+        Op::WriteState | Op::CoremlUpdateState => Ok(Action::WriteState),
         Op::Unknown => Err("the op table does not have this operation".to_owned()),
         other => {
             let unknown = op.arguments.iter().find(|(name, _)| other.info().argument(name).is_none());

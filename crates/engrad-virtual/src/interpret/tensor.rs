@@ -32,25 +32,63 @@ pub(crate) const MAX_ELEMENTS: usize = 1 << 31;
 /// Number of elements of a shape.
 ///
 /// # Errors
-/// If there are more than [`MAX_ELEMENTS`].
+/// If there are more than [`MAX_ELEMENTS`], or would be if every extent of zero were one: products of some of the extents
+/// stay small too.
 pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
-    shape
-        .iter()
-        .try_fold(1usize, |n, &d| n.checked_mul(d))
-        .filter(|&n| n <= MAX_ELEMENTS)
-        .ok_or_else(|| format!("a tensor of shape {shape:?} is too large"))
+    let bounded =
+        shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1))).filter(|&n| n <= MAX_ELEMENTS);
+    match bounded {
+        Some(_) if shape.contains(&0) => Ok(0),
+        Some(count) => Ok(count),
+        None => Err(format!("a tensor of shape {shape:?} is too large")),
+    }
 }
 
 /// Distance in elements between neighbours along each dimension of a dense tensor.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1usize; shape.len()];
     for i in (1..shape.len()).rev() {
-        strides[i - 1] = strides[i] * shape[i];
+        // Extents beside a zero may be of any size; no element is then reached by a stride.
+        strides[i - 1] = strides[i].wrapping_mul(shape[i]);
     }
     strides
 }
 
+/// Runs an expression for the list of whichever variant holds one, and wraps its result in that variant.
+macro_rules! map_data {
+    ($data:expr, $list:ident => $then:expr) => {
+        match $data {
+            Data::Floats($list) => Data::Floats($then),
+            Data::Ints($list) => Data::Ints($then),
+            Data::Bytes($list) => Data::Bytes($then),
+            Data::Texts($list) => Data::Texts($then),
+        }
+    };
+}
+pub(crate) use map_data;
+
+impl Data {
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Floats(v) => v.len(),
+            Self::Ints(v) => v.len(),
+            Self::Bytes(v) => v.len(),
+            Self::Texts(v) => v.len(),
+        }
+    }
+}
+
 impl Tensor {
+    /// A tensor of elements in the form that its element type has.
+    ///
+    /// # Errors
+    /// If the number of elements is not that of the shape; the same for the other constructors.
+    pub(crate) fn of(dtype: DType, shape: Vec<usize>, data: Data) -> Result<Self, String> {
+        let stored = data.len();
+        Self::new(dtype, shape, data, stored)
+    }
+
     fn new(dtype: DType, shape: Vec<usize>, data: Data, stored: usize) -> Result<Self, String> {
         if elements(&shape)? != stored {
             return Err(format!("{stored} elements for shape {shape:?}"));
@@ -184,12 +222,7 @@ impl Tensor {
 
     /// Number of elements.
     pub(crate) fn len(&self) -> usize {
-        match &self.data {
-            Data::Floats(v) => v.len(),
-            Data::Ints(v) => v.len(),
-            Data::Bytes(v) => v.len(),
-            Data::Texts(v) => v.len(),
-        }
+        self.data.len()
     }
 
     /// The numbers of a floating-point tensor.
@@ -262,12 +295,7 @@ impl Tensor {
             return Err("a position is outside the tensor".to_owned());
         }
         let stored = positions.len();
-        let data = match &self.data {
-            Data::Floats(v) => Data::Floats(positions.iter().map(|&p| v[p]).collect()),
-            Data::Ints(v) => Data::Ints(positions.iter().map(|&p| v[p]).collect()),
-            Data::Bytes(v) => Data::Bytes(positions.iter().map(|&p| v[p]).collect()),
-            Data::Texts(v) => Data::Texts(positions.iter().map(|&p| v[p].clone()).collect()),
-        };
+        let data = map_data!(&self.data, v => positions.iter().map(|&p| v[p].clone()).collect());
         Self::new(self.dtype, shape, data, stored)
     }
 

@@ -122,7 +122,9 @@ impl Lowering<'_> {
                 self.alias(op, result, |layout| Ok(Some(layout.permute(&perm))))
             }
             Op::SliceBySize => {
-                let begin: Vec<usize> = operands.ints("begin")?.iter().map(|&b| b.max(0) as usize).collect();
+                let from = &operands.tensor("x")?.shape;
+                let begin: Vec<usize> =
+                    operands.ints("begin")?.iter().zip(from).map(|(&b, &extent)| wrap(b, extent)).collect();
                 self.alias(op, result, |layout| Ok(Some(layout.slice(&begin, shape))))
             }
             Op::Concat => self.concat(&operands, result),

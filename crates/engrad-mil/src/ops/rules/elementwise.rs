@@ -25,6 +25,18 @@ pub(crate) fn unary(operands: &Operands<'_>) -> Types {
     one(operands.shaped("x")?)
 }
 
+/// A bound of the kind of number that x is; its exact type may differ.
+pub(crate) fn threshold(operands: &Operands<'_>) -> Types {
+    let (x, alpha) = (operands.shaped("x")?, operands.shaped("alpha")?);
+    if alpha.elements() != Some(1) || alpha.rank() > 1 {
+        return Err(format!("alpha must be a scalar, not {alpha}"));
+    }
+    if x.dtype.is_float() != alpha.dtype.is_float() {
+        return Err(format!("x is {} but alpha is {}", x.dtype, alpha.dtype));
+    }
+    one(x)
+}
+
 pub(crate) fn select(operands: &Operands<'_>) -> Types {
     let (cond, a, b) = (operands.shaped("cond")?, operands.shaped("a")?, operands.shaped("b")?);
     if a.dtype != b.dtype {

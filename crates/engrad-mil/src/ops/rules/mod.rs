@@ -1,17 +1,24 @@
 //! Shape and type rules: the result types of each operation from its operands. Extents may be unknown; a rule then gives
 //! what is known.
 
+pub(crate) mod activation;
+#[cfg(test)]
+mod arithmetic_tests;
 pub(crate) mod compression;
 pub(crate) mod construction;
 pub(crate) mod control;
 pub(crate) mod convolution;
+pub(crate) mod einsum;
 pub(crate) mod elementwise;
 pub(crate) mod image;
 pub(crate) mod indexing;
 pub(crate) mod joining;
 pub(crate) mod linear;
 pub(crate) mod movement;
+pub(crate) mod normalization;
 pub(crate) mod pooling;
+pub(crate) mod quantization;
+pub(crate) mod random;
 pub(crate) mod recurrent;
 pub(crate) mod reduction;
 pub(crate) mod slicing;

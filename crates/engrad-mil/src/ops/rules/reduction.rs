@@ -2,7 +2,7 @@
 
 use super::{Types, one};
 use crate::ops::Operands;
-use crate::{Dim, ShapedType};
+use crate::{DType, Dim, ShapedType};
 
 /// Extents without the axes, or with ones in their place.
 fn reduced(x: &ShapedType, axes: &[usize], keep: bool) -> Vec<Dim> {
@@ -20,15 +20,15 @@ pub(crate) fn reduce(operands: &Operands<'_>) -> Types {
     one(x.with(reduced(&x, &axes, operands.bool("keep_dims")?)))
 }
 
-/// Index of an extreme along one axis. Compilers keep at least one dimension: the result of a vector is `[1]`.
+/// Index of an extreme along one axis.
 pub(crate) fn argument(operands: &Operands<'_>) -> Types {
     let x = operands.shaped("x")?;
     let axis = operands.axis("axis", x.rank())?;
-    let mut dims = reduced(&x, &[axis], operands.bool("keep_dims")?);
-    if dims.is_empty() {
-        dims.push(Dim::Fixed(1));
+    let dims = reduced(&x, &[axis], operands.bool("keep_dims")?);
+    match operands.dtype("output_dtype")? {
+        dtype @ (DType::Int32 | DType::UInt16) => one(ShapedType { dtype, dims }),
+        other => Err(format!("output_dtype is int32 or uint16, not {other}")),
     }
-    one(ShapedType { dtype: operands.dtype("output_dtype")?, dims })
 }
 
 /// The type of x, which must have the axis.

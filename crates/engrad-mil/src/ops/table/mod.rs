@@ -10,7 +10,10 @@ mod image;
 mod indexing;
 mod linear;
 mod movement;
+mod normalization;
 mod pooling;
+mod quantization;
+mod random;
 mod recurrent;
 mod reduction;
 mod sorting;
@@ -24,6 +27,9 @@ pub(super) fn groups() -> impl Iterator<Item = (&'static str, &'static [OpInfo])
         ("Activations", activation::ROWS),
         ("Reductions", reduction::ROWS),
         ("Products", linear::ROWS),
+        ("Normalisations", normalization::ROWS),
+        ("Quantisation", quantization::ROWS),
+        ("Random numbers", random::ROWS),
         ("Shapes, slices and joins", movement::ROWS),
         ("Convolutions", convolution::ROWS),
         ("Pooling", pooling::ROWS),
