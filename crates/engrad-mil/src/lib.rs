@@ -7,6 +7,7 @@
 //! * [`Program`], [`Function`], [`Operation`]: the intermediate representation, values in definition order.
 //! * [`Op`] and its table: every operation's arguments, shape rule and derivative rule, written down once.
 //! * [`Builder`]: makes functions op by op, inferring types.
+//! * [`Assembler`]: makes functions from another form of the language, as it is there.
 //! * [`Program::to_text`] and [`parse`]: canonical text form and back.
 //! * [`mod@verify`]: the language rules.
 //! * [`mod@differentiate`]: derives a backward function from a forward one.
@@ -17,6 +18,7 @@
 //! This crate opens no files, starts no threads and knows nothing of Apple's run time.
 #![forbid(unsafe_code)]
 
+mod assemble;
 pub mod blob;
 mod builder;
 mod constant;
@@ -35,6 +37,7 @@ mod types;
 pub mod verify;
 pub mod window;
 
+pub use assemble::{Assembler, identifier};
 pub use builder::Builder;
 pub use constant::{Constant, ConstantData, Literal, Payload};
 pub use diagnostic::{Diagnostic, Severity, Span, line_and_column};
