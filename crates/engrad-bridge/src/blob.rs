@@ -155,11 +155,11 @@ mod tests {
         for (transposed, order) in [(false, [0, 1, 2, 3, 4, 5]), (true, [0, 3, 1, 4, 2, 5])] {
             let mut blob = fp16(&weights, extent, transposed).unwrap();
             let file = BlobFile::parse(blob.bytes_mut()).unwrap();
-            let (dtype, elements) = file.get(64).unwrap();
-            assert_eq!(dtype, DType::Fp16);
+            let record = file.get(64).unwrap();
+            assert_eq!(record.dtype, DType::Fp16);
             let wanted: Vec<u8> =
                 order.iter().flat_map(|&i| f16::from_f32(weights[i]).to_le_bytes()).collect();
-            assert_eq!(elements, wanted);
+            assert_eq!(record.bytes, wanted);
         }
     }
 

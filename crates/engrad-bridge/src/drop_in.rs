@@ -230,7 +230,7 @@ pub unsafe extern "C" fn ane_bridge_build_weight_blob_transposed(
 }
 
 /// Builds the known bridge's int8 blob: 64 bytes of header, then the elements; for constexpr_affine_dequantize.
-/// A program refers to it by offset 0 or 64. Free it with ane_bridge_free_blob or free.
+/// A program refers to it by offset 64. Free it with ane_bridge_free_blob or free.
 ///
 /// # Safety
 /// src is to rows x cols numbers.
