@@ -127,7 +127,7 @@ uint8_t *ane_bridge_build_weight_blob(const float *src, int rows, int cols, size
 uint8_t *ane_bridge_build_weight_blob_transposed(const float *src, int rows, int cols, size_t *out_len);
 
 // Builds the known bridge's int8 blob: 64 bytes of header, then the elements; for constexpr_affine_dequantize.
-// A program refers to it by offset 0 or 64. Free it with ane_bridge_free_blob or free.
+// A program refers to it by offset 64. Free it with ane_bridge_free_blob or free.
 // src is to rows x cols numbers.
 uint8_t *ane_bridge_build_weight_blob_int8(const int8_t *src,
                                            int rows,

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use engrad_mil::blob::{BlobFile, BlobWriter, inline as inline_files, record_at};
+use engrad_mil::blob::{BlobWriter, inline as inline_files, record_at};
 use engrad_mil::{Argument, Constant, ConstantData, DType, Literal, Program};
 
 use crate::error::BridgeError;
@@ -97,8 +97,10 @@ fn constants(program: &Program) -> impl Iterator<Item = &Constant> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use engrad_mil::TensorType;
+    use engrad_mil::blob::BlobFile;
+
+    use super::*;
 
     fn constant(dtype: DType, elements: usize) -> Constant {
         let data = ConstantData::Blob { path: "p".into(), offset: 64 };
