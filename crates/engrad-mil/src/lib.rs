@@ -45,8 +45,8 @@ pub use differentiate::differentiate;
 pub use error::MilError;
 pub use flexible::{FlexibleShapes, Shapes};
 pub use ops::{
-    ArgumentKind, ArgumentSpec, DTypes, Default, EinsumEquation, Op, OpInfo, Operands, Opset, groups, infer,
-    range_length,
+    ArgumentKind, ArgumentSpec, DTypes, Default, EinsumEquation, Op, OpInfo, Operands, Opset, documentation,
+    groups, infer, range_length,
 };
 pub use program::{Argument, Attributes, Definition, Function, Operation, Program, Value, ValueId};
 pub use text::{Dialect, parse, read};

@@ -2,6 +2,7 @@
 //! left out; other kinds of models are told apart by the presence of their field only.
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::doc_markdown,
     reason = "the messages are those of the published format, field by field"
 )]

@@ -43,6 +43,9 @@ enum Command {
     Export(commands::export::Arguments),
     /// Measure speed and memory.
     Bench(commands::bench::Arguments),
+    /// Check, run, compare, convert, draw and shrink MIL programs.
+    #[command(subcommand)]
+    Mil(commands::mil::Command),
     /// List the model presets.
     Models,
 }
@@ -60,10 +63,16 @@ fn main() -> ExitCode {
         Command::Data(arguments) => commands::data::run(arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Mil(command) => return finish(commands::mil::run(command)),
         Command::Models => commands::models(),
     };
+    finish(result.map(|()| ExitCode::SUCCESS))
+}
+
+/// The exit code; errors are shown.
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", display::one_line(&error));
             ExitCode::from(2)

@@ -127,7 +127,8 @@ pub(super) fn describe(
     let mut description = ModelDescription { metadata: Some(metadata.to_proto()), ..Default::default() };
     let single =
         program.functions.len() == 1 && original.is_none_or(|original| original.functions.is_empty());
-    if let (true, Some(function)) = (single, functions.pop()) {
+    if single {
+        let function = functions.pop().unwrap_or_default();
         description.input = function.input;
         description.output = function.output;
         description.state = function.state;

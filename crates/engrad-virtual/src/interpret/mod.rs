@@ -14,9 +14,12 @@
 
 mod activation;
 pub(crate) mod call;
+mod compression;
 mod construction;
+mod convolution;
 mod einsum;
 mod elementwise;
+mod image;
 mod indexing;
 mod integers;
 mod joining;
@@ -24,8 +27,10 @@ pub(crate) mod kernels;
 mod linear;
 mod movement;
 mod normalization;
+mod pooling;
 mod quantization;
 mod random;
+mod recurrent;
 mod reduction;
 pub(crate) mod run;
 mod slicing;
@@ -33,4 +38,6 @@ mod sorting;
 mod strided;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
+#[cfg(test)]
+mod testing;
 mod walk;
