@@ -319,7 +319,7 @@ impl Tensor {
             return Err("a position is outside the tensor".to_owned());
         }
         let stored = positions.len();
-        let data = map_data!(&self.data, v => positions.iter().map(|&p| v[p].clone()).collect());
+        let data = map_data!(&self.data, v => positions.iter().filter_map(|&p| v.get(p)).cloned().collect());
         Self::new(self.dtype, shape, data, stored)
     }
 

@@ -182,7 +182,9 @@ fn both_forms_of_the_voice_detector_agree_on_the_same_audio() {
     let bytes = |values: Vec<f32>| -> Vec<[u8; 4]> { values.iter().map(|v| v.to_le_bytes()).collect() };
     place.write("zero.npy", npy("<f4", "(1, 128)", false, &[[0; 4]; 128]));
     for (pitch, noise) in [(220.0, 0.0), (1400.0, 0.004), (0.0, 0.0)] {
-        let wave = |i: u32| (i as f32 / 16000.0 * pitch * 6.283).sin() * 0.3 + (i * i % 17) as f32 * noise;
+        let wave = |i: u32| {
+            (i as f32 / 16000.0 * pitch * std::f32::consts::TAU).sin() * 0.3 + (i * i % 17) as f32 * noise
+        };
         place.write("wave.npy", npy("<f4", "(1, 576)", false, &bytes((0..576).map(wave).collect())));
         let run = |model: &str| {
             let path = folder.join(model).display().to_string();
