@@ -266,7 +266,7 @@ impl Network {
     }
 
     /// Writes the weights to the surfaces the programs read them from. To be called after every change but those of
-    /// [`Network::update`].
+    /// `Network::update`.
     ///
     /// # Errors
     /// If a weight-gradient job failed.
