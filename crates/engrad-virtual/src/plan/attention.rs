@@ -436,7 +436,7 @@ fn five_dimensions(view: View, transposed: bool) -> View {
         perm.swap(rank - 2, rank - 1);
     }
     let layout = view.layout.permute(&perm);
-    let mut shape = vec![1; engrad_mil::MAX_RANK - rank];
+    let mut shape = vec![1; crate::layout::MAX_RANK - rank];
     shape.extend_from_slice(layout.shape());
     View { layout: layout.broadcast(&shape), ..view }
 }
