@@ -1,7 +1,7 @@
 //! Lowering of operations that compute: each becomes a step, is folded, or joins a group of elementwise work.
 
 use engrad_engine::Port;
-use engrad_mil::{MAX_RANK, Op, Operands, Operation, ValueId};
+use engrad_mil::{Op, Operands, Operation, ValueId};
 use half::f16;
 
 use super::fuse::Group;
@@ -11,7 +11,7 @@ use crate::kernels::elementwise::{Map, Pointwise, Source};
 use crate::kernels::matmul::Matmul;
 use crate::kernels::reduce::{Reduce, Reduction};
 use crate::kernels::softmax::Softmax;
-use crate::layout::Layout;
+use crate::layout::{Layout, MAX_RANK};
 use crate::reference;
 
 /// Groups of elementwise work collected at once; each keeps its operands alive.
@@ -196,6 +196,10 @@ impl Lowering<'_> {
     ) -> Result<(), String> {
         let function = self.function;
         let shape = &function.ty(result).shape;
+        let is_matrix = |name| operands.tensor(name).map(|ty| ty.rank() > 1);
+        if !is_matrix("x")? || !is_matrix("y")? {
+            return Err("products of vectors are not planned".to_owned());
+        }
         let batch = &shape[..shape.len() - 2];
         let arrange = |view: View, transposed: bool| {
             let rank = view.layout.shape().len();
