@@ -105,7 +105,7 @@ impl Builder {
             return Err(refuse(format!("has no argument `{unknown}`")));
         }
         let types = infer(op, &Operands::new(&self.function, op, &arguments)).map_err(refuse)?;
-        if let Some(ty) = types.iter().find(|ty| !ty.tensor().is_some_and(|ty| ty.elements() > 0)) {
+        if let Some(ty) = types.iter().find(|ty| ty.tensor().is_none_or(|ty| ty.elements() == 0)) {
             return Err(refuse(format!("result {ty} is empty or not of known shape")));
         }
         let results: Vec<ValueId> =

@@ -38,7 +38,7 @@ impl NumericsChoice {
         }
     }
 
-    fn numerics(self) -> Numerics {
+    pub(crate) fn numerics(self) -> Numerics {
         match self {
             Self::Fast => Numerics::Fast,
             Self::F32 => Numerics::F32,

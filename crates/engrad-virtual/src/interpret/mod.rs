@@ -37,6 +37,8 @@ mod reduction;
 pub(crate) mod run;
 mod slicing;
 mod sorting;
+#[cfg(test)]
+mod spatial_properties;
 mod strided;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;

@@ -1,7 +1,9 @@
 //! Operations from text for tests.
 
-use engrad_mil::{DType, Operands, infer, parse};
+use engrad_mil::{Argument, DType, Literal, Operands, ValueId, infer, parse};
 
+use super::call::{Call, Passed};
+use super::kernels::kernel;
 use super::run::{Executable, States};
 use super::tensor::{Data, Tensor};
 use crate::Numerics;
@@ -38,6 +40,30 @@ pub(super) fn run(call: &str, inputs: &[(&str, Tensor)]) -> Result<Vec<Tensor>, 
     let given = inputs.iter().map(|(_, tensor)| Some(tensor.clone())).collect();
     let results = executable.run(given, &mut States::new()).map_err(|e| e.to_string())?;
     Ok(results.iter().map(|tensor| tensor.as_ref().clone()).collect())
+}
+
+/// Calls a kernel whatever the type rule says: extents may turn out otherwise than the rule saw them.
+pub(super) fn run_unchecked(call: &str, inputs: &[(&str, Tensor)]) -> Result<Vec<Tensor>, String> {
+    let parameters: Vec<_> =
+        inputs.iter().map(|(name, t)| format!("tensor<{}, {:?}> {name}", t.dtype, t.shape)).collect();
+    let parameters = parameters.join(", ");
+    let text = format!("program(1.3) {{ func main<ios18>({parameters}) {{ bool y = {call}; }} -> (y); }}");
+    let program = parse(&text).unwrap();
+    let function = &program.functions[0];
+    let op = function.ops().last().unwrap();
+    let literal = |literal: &Literal| Tensor::constant(literal.tensor().unwrap()).unwrap();
+    let value = |id: &ValueId| {
+        let name = &function.value(*id).name;
+        inputs.iter().find(|(n, _)| n == name).unwrap().1.clone()
+    };
+    let given = op.arguments.iter().map(|(name, argument)| match argument {
+        Argument::Literal(l) => (name, literal(l)),
+        other => (name, value(&other.values()[0])),
+    });
+    let given: Vec<_> = given.collect();
+    let arguments = given.iter().map(|(name, tensor)| (name.as_ref(), Passed::One(tensor))).collect();
+    let kernel = kernel(op.op).ok_or("there is no kernel")?;
+    kernel(&Call { op: op.op, arguments, results: &[] })
 }
 
 /// A single-precision tensor.

@@ -231,7 +231,7 @@ impl Lowering<'_> {
     }
 
     /// Whether an operand of a product may stay on its port: the layout of a dense tensor is then that of the port.
-    fn is_readable_in_place(&self, view: &View) -> bool {
+    pub(super) fn is_readable_in_place(&self, view: &View) -> bool {
         matches!(view.base, Base::Port(position) if is_dense(&self.plan.inputs[position]))
     }
 }

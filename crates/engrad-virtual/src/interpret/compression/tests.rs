@@ -77,7 +77,8 @@ fn marked_elements_are_spread() {
     let op = "constexpr_sparse_to_dense(mask = m, nonzero_data = d)";
     assert_eq!(floats(op, &[("m", mask), data.clone()]), (vec![2, 2], vec![0., 4., 5., 0.]));
     let more = ints(DType::UInt1, &[2, 2], &[1, 1, 1, 0]);
-    assert_eq!(run(op, &[("m", more), data]).unwrap_err(), "the mask does not mark 2 elements");
+    let refused = run(op, &[("m", more), data]).unwrap_err();
+    assert!(refused.ends_with("the mask does not mark 2 elements"), "{refused}");
 }
 
 #[test]

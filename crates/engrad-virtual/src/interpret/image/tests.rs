@@ -102,7 +102,7 @@ fn an_image_that_a_box_names_must_exist() {
     let op = "crop_resize(box_indices = i, boxes = b, x = x)";
     let index = Tensor::ints(engrad_mil::DType::Int32, vec![1], vec![7]).unwrap();
     let inputs = [("x", four_by_four()), ("b", tensor(&[1, 4], &[0.; 4])), ("i", index)];
-    assert_eq!(run(op, &inputs).unwrap_err(), "box 0 is cut out of image 7 of 1");
+    assert!(run(op, &inputs).unwrap_err().ends_with("box 0 is cut out of image 7 of 1"));
 }
 
 fn resampled(coordinates: &str, padding: &str, mode: &str, aligned: bool) -> Vec<f32> {

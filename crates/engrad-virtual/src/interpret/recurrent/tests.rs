@@ -162,5 +162,5 @@ fn an_empty_batch_is_refused() {
         ("w", tensor(&[1, 1], &[1.])),
         ("u", tensor(&[1, 1], &[1.])),
     ];
-    assert_eq!(run(op, &inputs).unwrap_err(), "the batch is empty");
+    assert!(run(op, &inputs).unwrap_err().ends_with("the batch is empty"));
 }
