@@ -11,8 +11,7 @@ use crate::kernels::elementwise::{Map, Pointwise, Source};
 use crate::kernels::matmul::Matmul;
 use crate::kernels::reduce::{Reduce, Reduction};
 use crate::kernels::softmax::Softmax;
-use crate::layout::Layout;
-use crate::layout::MAX_RANK;
+use crate::layout::{Layout, MAX_RANK};
 use crate::reference;
 
 /// Groups of elementwise work collected at once; each keeps its operands alive.
@@ -197,6 +196,10 @@ impl Lowering<'_> {
     ) -> Result<(), String> {
         let function = self.function;
         let shape = &function.ty(result).shape;
+        let is_matrix = |name| operands.tensor(name).map(|ty| ty.rank() > 1);
+        if !is_matrix("x")? || !is_matrix("y")? {
+            return Err("products of vectors are not planned".to_owned());
+        }
         let batch = &shape[..shape.len() - 2];
         let arrange = |view: View, transposed: bool| {
             let rank = view.layout.shape().len();

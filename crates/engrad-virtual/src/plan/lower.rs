@@ -191,6 +191,9 @@ impl Lowering<'_> {
         let function = self.function;
         let axis = operands.axis("axis", function.ty(result).rank())?;
         let values = operands.tensors("values")?;
+        if operands.bool("interleave")? {
+            return Err("interleaved joins are not planned".to_owned());
+        }
         let whole = match self.targets[result.index()] {
             Some(Target { root, layout }) => View { base: self.root(root), layout },
             None => View { base: self.root(result), layout: Layout::dense(&function.ty(result).shape) },

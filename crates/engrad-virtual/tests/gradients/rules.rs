@@ -7,21 +7,29 @@ use crate::differences::Domain;
 use crate::programs::{INPUTS, constant, program, reduce, with_ints};
 use crate::{POSITIVE, SIGNED, check};
 
-type Made = Result<ValueId, MilError>;
+pub(crate) type Made = Result<ValueId, MilError>;
 
-struct Case {
+pub(crate) struct Case {
     name: String,
     function: Function,
     domain: Domain,
 }
 
 impl Case {
-    fn new(name: String, shapes: &[&[usize]], body: impl FnOnce(&mut Builder, &[ValueId]) -> Made) -> Self {
+    pub(crate) fn new(
+        name: String,
+        shapes: &[&[usize]],
+        body: impl FnOnce(&mut Builder, &[ValueId]) -> Made,
+    ) -> Self {
         Self { name, function: program(shapes, body), domain: SIGNED }
     }
 
-    fn positive(self) -> Self {
-        Self { domain: POSITIVE, ..self }
+    pub(crate) fn positive(self) -> Self {
+        self.within(POSITIVE)
+    }
+
+    pub(crate) fn within(self, domain: Domain) -> Self {
+        Self { domain, ..self }
     }
 }
 
@@ -69,11 +77,11 @@ fn cases(op: Op) -> Vec<Case> {
         Op::Transpose => transposes(),
         Op::SliceBySize => slices(),
         Op::Concat => concats(),
-        _ => Vec::new(),
+        _ => crate::functions::cases(op),
     }
 }
 
-fn binary(op: fn(&mut Builder, &str, ValueId, ValueId) -> Made) -> Vec<Case> {
+pub(crate) fn binary(op: fn(&mut Builder, &str, ValueId, ValueId) -> Made) -> Vec<Case> {
     const PAIRS: [(&[usize], &[usize]); 12] = [
         (&[2, 3], &[2, 3]),
         (&[2, 3], &[3]),
@@ -104,9 +112,9 @@ fn binary(op: fn(&mut Builder, &str, ValueId, ValueId) -> Made) -> Vec<Case> {
     cases
 }
 
-const SHAPES: [&[usize]; 4] = [&[], &[3], &[2, 3], &[1, 4, 1, 3]];
+pub(crate) const SHAPES: [&[usize]; 4] = [&[], &[3], &[2, 3], &[1, 4, 1, 3]];
 
-fn unary(op: fn(&mut Builder, &str, ValueId) -> Made) -> Vec<Case> {
+pub(crate) fn unary(op: fn(&mut Builder, &str, ValueId) -> Made) -> Vec<Case> {
     SHAPES.iter().map(|s| Case::new(format!("of {s:?}"), &[s], |b, v| op(b, "y", v[0]))).collect()
 }
 
@@ -150,7 +158,7 @@ fn softmaxes() -> Vec<Case> {
     forms.map(case).into()
 }
 
-fn reductions(op: Op) -> Vec<Case> {
+pub(crate) fn reductions(op: Op) -> Vec<Case> {
     let forms: [(&[usize], &[i32]); 9] = [
         (&[3], &[0]),
         (&[2, 3, 4], &[0]),
@@ -204,6 +212,14 @@ fn products() -> Vec<Case> {
                 let table = constant(b, "table", &y);
                 b.matmul("y", (v[0], tx), (table, ty))
             }));
+        }
+        if (tx, ty) == (false, false) {
+            let vectors: [(&[usize], &[usize]); 5] =
+                [(&[3], &[3]), (&[3], &[3, 4]), (&[2, 3], &[3]), (&[3], &[2, 3, 4]), (&[2, 2, 3], &[3])];
+            for (x, y) in vectors {
+                let name = format!("of {x:?} and {y:?}");
+                cases.push(Case::new(name, &[x, y], |b, v| b.matmul("y", (v[0], false), (v[1], false))));
+            }
         }
         let name = format!("of a matrix and itself, transposed: {tx} and {ty}");
         cases.push(Case::new(name, &[&[3, 3]], |b, v| b.matmul("y", (v[0], tx), (v[0], ty))));

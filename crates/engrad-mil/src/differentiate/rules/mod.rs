@@ -226,7 +226,23 @@ pub(crate) fn matmul(v: &mut Vjp<'_, '_>) -> Rule {
     let (x, y) = (v.argument("x")?, v.argument("y")?);
     let flag = |v: &Vjp<'_, '_>, name| v.operands().bool(name).map_err(|e| v.fault(e));
     let (tx, ty) = (flag(v, "transpose_x")?, flag(v, "transpose_y")?);
-    let cotangent = v.cotangent;
+    // A vector is one row, or one column of y; the cotangent gets the dimension that its product lacks.
+    let (row, column) = (v.ty(x).rank() == 1, v.ty(y).rank() == 1);
+    let mut cotangent = v.cotangent;
+    if row || column {
+        if v.is_weight(x) {
+            return Err(v.fault("a weight's product needs two matrices"));
+        }
+        let mut shape = v.result_ty().shape.clone();
+        if column {
+            shape.push(1);
+        }
+        if row {
+            shape.insert(shape.len() - 1, 1);
+        }
+        let name = v.name(x);
+        cotangent = v.reshape(&name, cotangent, &shape)?;
+    }
     if v.is_weight(x) {
         let shape = &v.result_ty().shape;
         let leading: usize = shape[..shape.len() - 2].iter().product();
@@ -236,8 +252,7 @@ pub(crate) fn matmul(v: &mut Vjp<'_, '_>) -> Rule {
         let contraction = if tx { Contraction::InputByOutput } else { Contraction::OutputByInput };
         v.weight_gradient(x, y, contraction)?;
     } else if v.wants(x)? {
-        let other = v.primal(y)?;
-        let name = v.name(x);
+        let (name, other) = (v.name(x), as_matrix(v, y, false)?);
         let share = if tx {
             v.build().matmul(&name, (other, ty), (cotangent, true))?
         } else {
@@ -246,16 +261,32 @@ pub(crate) fn matmul(v: &mut Vjp<'_, '_>) -> Rule {
         v.give(x, share)?;
     }
     if v.wants(y)? {
-        let other = v.primal(x)?;
-        let name = v.name(y);
-        let share = if ty {
+        let (name, other) = (v.name(y), as_matrix(v, x, true)?);
+        let mut share = if ty {
             v.build().matmul(&name, (cotangent, true), (other, tx))?
         } else {
             v.build().matmul(&name, (other, !tx), (cotangent, false))?
         };
+        if column {
+            let mut shape = v.build().ty(share).shape.clone();
+            shape.pop();
+            share = v.reshape(&name, share, &shape)?;
+        }
         v.give(y, share)?;
     }
     Ok(())
+}
+
+/// A forward operand of a product; a vector as one row, or one column.
+fn as_matrix(v: &mut Vjp<'_, '_>, id: ValueId, row: bool) -> Result<ValueId, MilError> {
+    let primal = v.primal(id)?;
+    match v.ty(id).shape[..] {
+        [extent] => {
+            let name = v.name(id);
+            v.reshape(&name, primal, &if row { [1, extent] } else { [extent, 1] })
+        }
+        _ => Ok(primal),
+    }
 }
 
 /// x̄ = ȳ in x's shape: reshape, expand_dims, squeeze.
@@ -311,6 +342,9 @@ pub(crate) fn slice_by_size(v: &mut Vjp<'_, '_>) -> Rule {
 pub(crate) fn concat(v: &mut Vjp<'_, '_>) -> Rule {
     let rank = v.result_ty().rank();
     let axis = v.operands().axis("axis", rank).map_err(|e| v.fault(e))?;
+    if v.operands().bool("interleave").map_err(|e| v.fault(e))? {
+        return Err(v.fault("an interleaved one has no derivative rule"));
+    }
     let mut begin = 0;
     for part in v.tuple("values") {
         let extent = v.ty(part).shape[axis];
