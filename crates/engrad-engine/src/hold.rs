@@ -65,6 +65,8 @@ impl Request {
                     }
                 }
             }
+            // A device writes without a guard of its own: its outputs count as written from here on.
+            self.outputs().iter().for_each(Surface::count_write);
             return Hold { held };
         }
     }

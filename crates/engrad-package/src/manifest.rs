@@ -35,7 +35,8 @@ pub(crate) fn root_model(text: &[u8], path: &Path) -> Result<PathBuf, PackageErr
 
 /// The manifest of a package with this model; identifiers follow from its bytes.
 pub(crate) fn write(model: &[u8], has_weights: bool) -> String {
-    let identifier = |path: &str| uuid(&[path.as_bytes(), &[0], model].concat());
+    let identifier =
+        |path: &str| uuid(Sha256::new().chain_update(path).chain_update([0]).chain_update(model));
     let root = identifier(MODEL);
     let entry = |path: &str, name: &str, description: &str| json!({ "author": AUTHOR, "description": description, "name": name, "path": path });
     let mut entries = serde_json::Map::new();
@@ -49,8 +50,8 @@ pub(crate) fn write(model: &[u8], has_weights: bool) -> String {
 }
 
 /// A UUID of version 8 (RFC 9562: bits of the maker's choice) from a digest.
-fn uuid(of: &[u8]) -> String {
-    let digest: [u8; 32] = Sha256::digest(of).into();
+fn uuid(of: Sha256) -> String {
+    let digest: [u8; 32] = of.finalize().into();
     let mut text = String::with_capacity(36);
     for (position, byte) in digest.iter().take(16).enumerate() {
         if matches!(position, 4 | 6 | 8 | 10) {

@@ -162,9 +162,14 @@ impl Model {
     /// [`PackageError`] if a file is missing, damaged or outside the model; memory is bounded by the files' sizes (see
     /// [`blob::inline`]).
     pub fn resolved(&self) -> Result<Program, PackageError> {
+        // Nothing is read before every path is known to be inside the model.
+        let paths = blob::paths(&self.program).into_iter();
+        let places = paths
+            .map(|path| Ok((path, self.weight_file(path)?)))
+            .collect::<Result<Vec<_>, PackageError>>()?;
         let mut files: HashMap<&str, Vec<u8>> = HashMap::new();
-        for path in blob::paths(&self.program) {
-            if let Some(file) = self.weight_file(path)? {
+        for (path, file) in places {
+            if let Some(file) = file {
                 files.insert(path, read_weights(&file)?);
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! # Reading
 //!
-//! * Functions and attributes come in the order of their names, since the format keeps none; arguments likewise, as
-//!   compilers print them.
+//! * Arguments and attributes come in the order of their names, since the format keeps none, as compilers print them.
+//!   Functions come in the order of the description, else likewise.
 //! * The version of the text is 1.3 if a function is of `ios18` or later, else 1.0. Operation sets `CoreML5` to `CoreML9`
 //!   are `ios15` to `ios19`. Of several blocks of a function, the one of its operation set is read.
 //! * Names that are no identifiers get `_` for other characters, and a number if another value has that name already.
@@ -23,6 +23,8 @@
 mod description;
 mod flexible;
 mod program;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use flexible::{Feature, Flexibility, Interface};
@@ -77,6 +79,9 @@ pub fn read(bytes: &[u8]) -> Result<Spec, PackageError> {
     };
     let description = model.description.unwrap_or_default();
     let mut program = program::read_program(program)?;
+    let described =
+        |name: &str| description.functions.iter().position(|f| engrad_mil::identifier(&f.name) == name);
+    program.functions.sort_by_key(|function| described(&function.name).unwrap_or(usize::MAX));
     description::add_flexible_shapes(&mut program, &description)?;
     let metadata = description.metadata.as_ref().map(Metadata::from_proto).unwrap_or_default();
     Ok(Spec { program, metadata, description })

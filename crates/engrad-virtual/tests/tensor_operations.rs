@@ -241,6 +241,21 @@ fn a_nan_is_sorted_last_both_ways() {
     }
 }
 
+/// The first of equals wins; probabilities keep the order of the classes.
+#[test]
+fn a_classifier_names_the_most_likely_class() {
+    let text = "program(1.3)\n{\nfunc main<ios18>(tensor<fp32, [1, 3]> p) {\n\
+                list<string, 3> c = const()[val = list<string, 3>((\"cat\", \"dog\", \"eel\"))];\n\
+                string label, dict<string, fp64> probabilities = classify(classes = c, probabilities = p); } \
+                -> (label, probabilities);\n}\n";
+    let engine = VirtualEngine::new(Options { threads: Some(1), ..Options::default() }).unwrap();
+    let mut interpreter = engine.interpreter(&parse(text).unwrap(), None).unwrap();
+    let p = Constant::floats(DType::Fp32, [1, 3], &[0.25, 0.5, 0.5]).unwrap();
+    let outputs = interpreter.run(&[("p".to_owned(), p)]).unwrap();
+    assert_eq!(outputs[0].1, Constant::string("dog"));
+    assert_eq!(outputs[1].1.to_f64().unwrap(), [0.25, 0.5, 0.5]);
+}
+
 /// What a type rule cannot see is refused when it happens: positions, extents and counts that are computed.
 #[test]
 fn values_that_do_not_fit_are_refused_and_never_a_panic() {

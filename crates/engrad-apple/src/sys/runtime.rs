@@ -52,6 +52,7 @@ macro_rules! functions {
     ($( $(#[$doc:meta])* $name:ident($($arg:ty),*) $(-> $result:ty)?; )*) => {
         /// The functions, looked up by the names of the fields.
         #[derive(Debug)]
+        #[allow(non_snake_case, reason = "fields have the names of the functions")]
         pub(crate) struct Runtime {
             $( $(#[$doc])* pub(crate) $name: unsafe extern "C-unwind" fn($($arg),*) $(-> $result)?, )*
             /// What tells an object that was thrown from a C++ value; absent in runtimes that throw nothing else.

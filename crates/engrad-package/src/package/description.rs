@@ -1,6 +1,6 @@
 //! The description of a model: its features, for the program and from it.
 
-use engrad_mil::{DType, Function, Program, Type};
+use engrad_mil::{DType, Function, Program, Type, identifier};
 
 use super::flexible::{self, Feature, Flexibility, Interface};
 use super::program::format_version;
@@ -33,35 +33,40 @@ pub(super) fn add_flexible_shapes(
 ) -> Result<(), PackageError> {
     let only = program.functions.len() == 1;
     for function in &mut program.functions {
-        let own = description.functions.iter().find(|f| f.name == function.name).map(|f| &f.input);
+        let own = description.functions.iter().find(|f| f.name == function.name).map(|f| &f.input[..]);
         let inputs = match own {
             Some(inputs) => inputs,
             None if only || function.name == "main" => &description.input,
-            None => continue,
+            None => &[],
         };
-        let features: Vec<Feature> = function
-            .inputs()
-            .iter()
-            .map(|&id| function.value(id))
-            .filter_map(|value| described(&value.name, &value.ty, inputs))
-            .collect();
+        let values = function.inputs().iter().map(|&id| function.value(id));
+        let flexible = values.filter(|value| matches!(value.ty, Type::Flexible(_)));
+        let features: Vec<Feature> =
+            flexible.map(|value| described(&value.name, &value.ty, inputs)).collect();
         let attribute = flexible::attribute(&features)
             .map_err(|reason| PackageError::unsupported(format!("function `{}`", function.name), reason))?;
+        // The format's own attributes come first; one of this name would be the text's.
+        function.attributes.retain(|(name, _)| name != flexible::ATTRIBUTE);
         function.attributes.extend(attribute);
     }
     Ok(())
 }
 
-/// The input as the description has it, if its type leaves extents open. A description of another rank says nothing.
-fn described(name: &str, ty: &Type, inputs: &[FeatureDescription]) -> Option<Feature> {
-    let Type::Flexible(shaped) = ty else {
-        return None;
-    };
-    let kind = inputs.iter().find(|input| input.name == name)?.r#type.as_ref()?.kind.as_ref()?;
-    let (shape, flexibility) = match kind {
-        FeatureKind::MultiArray(array) => {
+/// The input as the description has it. A description of another rank says nothing.
+fn described(name: &str, ty: &Type, inputs: &[FeatureDescription]) -> Feature {
+    let dims = ty.dims().unwrap_or_default();
+    let nothing =
+        || Feature { name: name.to_owned(), ty: ty.clone(), shape: None, flexibility: Flexibility::None };
+    let input = inputs
+        .iter()
+        .find(|input| input.name == name)
+        .or_else(|| inputs.iter().find(|input| identifier(&input.name) == name));
+    let kind = input.and_then(|input| input.r#type.as_ref()).and_then(|ty| ty.kind.as_ref());
+    let known = match kind {
+        Some(FeatureKind::MultiArray(array)) => {
             let flexibility = match &array.flexibility {
                 None => Flexibility::None,
+                Some(ShapeFlexibility::Enumerated(shapes)) if shapes.shapes.is_empty() => Flexibility::None,
                 Some(ShapeFlexibility::Enumerated(shapes)) => {
                     Flexibility::Enumerated(shapes.shapes.iter().map(|shape| shape.shape.clone()).collect())
                 }
@@ -69,22 +74,20 @@ fn described(name: &str, ty: &Type, inputs: &[FeatureDescription]) -> Option<Fea
                     Flexibility::Ranges(range.size_ranges.iter().map(bounds).collect())
                 }
             };
-            (array.shape.clone(), flexibility)
+            let shape = (array.shape.len() == dims.len()).then(|| array.shape.clone());
+            Some(Feature { shape, flexibility, ..nothing() })
         }
-        FeatureKind::Image(image) => {
-            image_shape(image, &shaped.dims.iter().map(|d| d.fixed().map(|d| d as i64)).collect::<Vec<_>>())?
+        Some(FeatureKind::Image(image)) => {
+            let dims: Vec<_> = dims.iter().map(|dim| dim.fixed().map(|extent| extent as i64)).collect();
+            image_shape(image, &dims).map(|(shape, flexibility)| Feature {
+                shape: Some(shape),
+                flexibility,
+                ..nothing()
+            })
         }
-        _ => return None,
+        _ => None,
     };
-    let rank = shaped.rank();
-    let fits = match &flexibility {
-        Flexibility::None => true,
-        Flexibility::Enumerated(shapes) => shapes.iter().all(|shape| shape.len() == rank),
-        Flexibility::Ranges(ranges) => ranges.len() == rank,
-    };
-    let shape = (shape.len() == rank).then_some(shape);
-    let flexibility = if fits { flexibility } else { Flexibility::None };
-    Some(Feature { name: name.to_owned(), ty: ty.clone(), shape, flexibility })
+    known.filter(|feature| feature.fits(dims.len())).unwrap_or_else(nothing).completed()
 }
 
 fn bounds(range: &SizeRange) -> (i64, i64) {

@@ -101,34 +101,52 @@ fn input(name: &str, ty: &Type, information: Option<&Payload>) -> Result<Feature
     }
     let section = |wanted: &str| information.and_then(|sections| section(sections, wanted));
     let of_input = |payload: &Payload| payload.get(name).and_then(integers);
-    let mut shape = section("DefaultShapes").and_then(of_input);
-    let flexibility = if let Some(Payload::Dict(choices)) = section("EnumeratedShapes") {
+    let shape = section("DefaultShapes").and_then(of_input);
+    let flexibility = if let Some(Payload::Dict(choices)) = section("EnumeratedShapes")
+        && choices.iter().any(|(_, inputs)| inputs.get(name).is_some())
+    {
         Flexibility::Enumerated(choices.iter().filter_map(|(_, inputs)| of_input(inputs)).collect())
     } else if let Some(bounds) = section("RangeDims").and_then(of_input) {
         Flexibility::Ranges(
             bounds.chunks(2).map(|pair| (pair[0], pair.get(1).copied().unwrap_or(pair[0]))).collect(),
         )
-    } else if information.is_none() {
-        Flexibility::Ranges(dims.iter().map(written_range).collect())
     } else {
         Flexibility::None
     };
-    let ranks = match &flexibility {
-        Flexibility::None => Vec::new(),
-        Flexibility::Enumerated(shapes) => shapes.iter().map(Vec::len).collect(),
-        Flexibility::Ranges(ranges) => vec![ranges.len()],
-    };
-    if ranks.iter().copied().chain(shape.as_ref().map(Vec::len)).any(|rank| rank != dims.len()) {
+    let feature = Feature { shape, flexibility, ..fixed(None) }.completed();
+    if !feature.fits(dims.len()) {
         return Err(format!("{ATTRIBUTE} of `{name}` is not of rank {}", dims.len()));
     }
-    if shape.is_none() {
-        shape = match &flexibility {
-            Flexibility::Enumerated(shapes) => shapes.first().cloned(),
-            Flexibility::Ranges(ranges) => Some(ranges.iter().map(|range| range.0).collect()),
-            Flexibility::None => None,
+    Ok(feature)
+}
+
+impl Feature {
+    /// Whether every shape is of that rank.
+    pub(super) fn fits(&self, rank: usize) -> bool {
+        let flexible = match &self.flexibility {
+            Flexibility::None => true,
+            Flexibility::Enumerated(shapes) => shapes.iter().all(|shape| shape.len() == rank),
+            Flexibility::Ranges(ranges) => ranges.len() == rank,
         };
+        flexible && self.shape.as_ref().is_none_or(|shape| shape.len() == rank)
     }
-    Ok(Feature { flexibility, ..fixed(shape) })
+
+    /// The same with what is not said: an input of which nothing is known may have the extents that its type allows, and
+    /// the default is the first or least shape.
+    pub(super) fn completed(mut self) -> Self {
+        if self.shape.is_none() && self.flexibility == Flexibility::None {
+            let dims = self.ty.dims().unwrap_or_default();
+            self.flexibility = Flexibility::Ranges(dims.iter().map(written_range).collect());
+        }
+        if self.shape.is_none() {
+            self.shape = match &self.flexibility {
+                Flexibility::Enumerated(shapes) => shapes.first().cloned(),
+                Flexibility::Ranges(ranges) => Some(ranges.iter().map(|range| range.0).collect()),
+                Flexibility::None => None,
+            };
+        }
+        self
+    }
 }
 
 /// The range that an extent of the type itself says: `1..512`, or any.

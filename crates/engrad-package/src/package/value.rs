@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn inline_elements_of_every_type_come_back() {
-        let bytes: Vec<u8> = (0..72).map(|i| i * 37).collect();
+        let bytes: Vec<u8> = (0..72u8).map(|i| i.wrapping_mul(37)).collect();
         for dtype in DType::all() {
             let data = match dtype {
                 DType::Bool => {

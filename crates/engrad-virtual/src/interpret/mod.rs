@@ -19,6 +19,8 @@ mod construction;
 mod convolution;
 mod einsum;
 mod elementwise;
+#[cfg(test)]
+mod hostile;
 mod image;
 mod indexing;
 mod integers;

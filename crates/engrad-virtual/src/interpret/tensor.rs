@@ -117,6 +117,30 @@ impl Tensor {
         Self::new(dtype, shape, data, stored)
     }
 
+    /// A vector of scalars of one element type.
+    ///
+    /// # Errors
+    /// If one is no scalar of that type.
+    pub(crate) fn vector(dtype: DType, scalars: Vec<Self>) -> Result<Self, String> {
+        let (mut floats, mut ints, mut bytes, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let count = scalars.len();
+        for scalar in scalars {
+            match scalar.data {
+                Data::Floats(v) => floats.extend(v),
+                Data::Ints(v) => ints.extend(v),
+                Data::Bytes(v) => bytes.extend(v),
+                Data::Texts(v) => texts.extend(v),
+            }
+        }
+        let data = match dtype {
+            DType::String => Data::Texts(texts),
+            _ if dtype.is_float() => Data::Floats(floats),
+            _ if dtype == DType::Bool || dtype.bits() <= 8 => Data::Bytes(bytes),
+            _ => Data::Ints(ints),
+        };
+        Self::of(dtype, vec![count], data)
+    }
+
     /// A tensor of truth values.
     pub(crate) fn bools(shape: Vec<usize>, values: Vec<bool>) -> Result<Self, String> {
         let stored = values.len();
@@ -295,7 +319,7 @@ impl Tensor {
             return Err("a position is outside the tensor".to_owned());
         }
         let stored = positions.len();
-        let data = map_data!(&self.data, v => positions.iter().map(|&p| v[p].clone()).collect());
+        let data = map_data!(&self.data, v => positions.iter().filter_map(|&p| v.get(p)).cloned().collect());
         Self::new(self.dtype, shape, data, stored)
     }
 

@@ -1,7 +1,7 @@
 //! Lowering of operations that compute: each becomes a step, is folded, or joins a group of elementwise work.
 
 use engrad_engine::Port;
-use engrad_mil::{MAX_RANK, Op, Operands, Operation, ValueId};
+use engrad_mil::{Op, Operands, Operation, ValueId};
 use half::f16;
 
 use super::fuse::Group;
@@ -12,6 +12,7 @@ use crate::kernels::matmul::Matmul;
 use crate::kernels::reduce::{Reduce, Reduction};
 use crate::kernels::softmax::Softmax;
 use crate::layout::Layout;
+use crate::layout::MAX_RANK;
 use crate::reference;
 
 /// Groups of elementwise work collected at once; each keeps its operands alive.
@@ -227,7 +228,7 @@ impl Lowering<'_> {
     }
 
     /// Whether an operand of a product may stay on its port: the layout of a dense tensor is then that of the port.
-    fn is_readable_in_place(&self, view: &View) -> bool {
+    pub(super) fn is_readable_in_place(&self, view: &View) -> bool {
         matches!(view.base, Base::Port(position) if is_dense(&self.plan.inputs[position]))
     }
 }

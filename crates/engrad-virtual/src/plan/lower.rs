@@ -7,7 +7,7 @@ use engrad_mil::{DType, Function, Op, Operands, Operation, ValueId};
 
 use super::fuse::Group;
 use super::targets::{Target, count_uses, find_targets, parts};
-use super::{Base, Plan, Step, View, place};
+use super::{Base, Plan, Step, View, attention, place};
 use crate::Numerics;
 use crate::kernels::Team;
 use crate::kernels::elementwise::{Map, Pointwise, Source};
@@ -81,12 +81,20 @@ impl Lowering<'_> {
             let layout = Layout::dense(&ty.shape);
             self.bound.insert(id, View { base: Base::Port(position), layout });
         }
-        for op in function.ops().iter().filter(|op| op.constant().is_none()) {
+        let fusions = attention::find(function, &self.uses);
+        for (position, op) in function.ops().iter().enumerate().filter(|(_, op)| op.constant().is_none()) {
+            if fusions.inside.contains(&position) {
+                continue;
+            }
             let [result] = op.results[..] else {
                 return Err(format!("{} must have one result", op.op.name()));
             };
             require_float(function, result)?;
-            self.lower(op, result).map_err(|reason| {
+            let lowered = match fusions.at.get(&position) {
+                Some(found) => self.attention(found),
+                None => self.lower(op, result),
+            };
+            lowered.map_err(|reason| {
                 format!("`{}` = {}: {reason}", function.value(result).name, op.op.name())
             })?;
         }
@@ -102,7 +110,7 @@ impl Lowering<'_> {
         Ok(self.plan)
     }
 
-    fn lower(&mut self, op: &Operation, result: ValueId) -> Result<(), String> {
+    pub(super) fn lower(&mut self, op: &Operation, result: ValueId) -> Result<(), String> {
         let function = self.function;
         let operands = Operands::of(function, op);
         let shape = &function.ty(result).shape;

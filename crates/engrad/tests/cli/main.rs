@@ -4,6 +4,7 @@
 //! from `shared/data` beside the project's folder, and say so when it is not there.
 
 mod apple;
+mod bench;
 mod configuration;
 mod damage;
 mod exchange;
@@ -11,6 +12,7 @@ mod exchange;
 mod interruption;
 mod learning;
 mod log;
+mod mil;
 mod parity;
 mod place;
 mod programs;

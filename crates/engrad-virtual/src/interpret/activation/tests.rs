@@ -41,7 +41,7 @@ fn negative_branches_use_their_parameters() {
 
 #[test]
 fn softplus_and_softmax_do_not_overflow() {
-    assert_close(&of(&[200.0, -200.0, 0.0], "softplus(x = x)"), &[3], &[200.0, 0.0, 0.693_147_2]);
+    assert_close(&of(&[200.0, -200.0, 0.0], "softplus(x = x)"), &[3], &[200.0, 0.0, std::f32::consts::LN_2]);
     let large = of(&[3e38, 3e38, -3e38], "softmax(x = x)");
     assert_close(&large, &[3], &[0.5, 0.5, 0.0]);
 }

@@ -8,8 +8,8 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-/// Pieces of a few milliseconds that a peak is the best of.
-const PIECES: usize = 12;
+/// Pieces of two milliseconds that a peak is the best of.
+const PIECES: usize = 32;
 /// Times a peak is measured again before a figure above it is refused: another process may have had the cores.
 const SECOND_LOOKS: usize = 5;
 /// Elements of each of the memory measurement's four arrays: together far more than any cache holds.

@@ -150,6 +150,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         "last_step_split_ms": steps.split,
         "losses": steps.losses,
         "forward_backward_peak_resident_bytes": pass_rss,
+        "engine_working_bytes": environment.execution().engine.statistics().working_bytes,
         "peak_resident_bytes": steps.resident.or(pass_rss),
     });
     common.report("train", &environment, &machine, result);

@@ -3,6 +3,12 @@
 //! A rule receives the result's cotangent ȳ and gives each wanted operand its share. Rules use the forward result
 //! where that is cheaper than the operand (exp, sigmoid, softmax …).
 
+pub(crate) mod activation;
+pub(crate) mod elementwise;
+pub(crate) mod linear;
+pub(crate) mod normalization;
+pub(crate) mod reduction;
+
 use super::{Contraction, Vjp};
 use crate::{MilError, ValueId};
 
@@ -332,7 +338,7 @@ fn unary<'p, 'f>(
 }
 
 fn epsilon(v: &Vjp<'_, '_>) -> Result<f32, MilError> {
-    v.operands().float("epsilon").map(|e| e as f32).map_err(|e| v.fault(e))
+    number(v, "epsilon")
 }
 
 /// `value · factor`, on the way to the cotangent of `toward`.
@@ -347,6 +353,30 @@ fn one_minus(v: &mut Vjp<'_, '_>, toward: ValueId, value: ValueId) -> Result<Val
     let (name, dtype) = (v.name(toward), v.ty(toward).dtype);
     let one = v.build().scalar(&format!("{name}_one"), dtype, 1.0)?;
     v.build().sub(&name, one, value)
+}
+
+/// `value + term`.
+fn plus(v: &mut Vjp<'_, '_>, toward: ValueId, value: ValueId, term: f32) -> Result<ValueId, MilError> {
+    let (name, dtype) = (v.name(toward), v.ty(toward).dtype);
+    let term = v.build().scalar(&format!("{name}_term"), dtype, term)?;
+    v.build().add(&name, value, term)
+}
+
+/// A floating-point argument that is one number.
+fn number(v: &Vjp<'_, '_>, name: &str) -> Result<f32, MilError> {
+    v.operands().float(name).map(|number| number as f32).map_err(|e| v.fault(e))
+}
+
+/// x̄ = ȳ·slope, where the rule gives the slope at x.
+fn sloped<'p, 'f>(
+    v: &mut Vjp<'p, 'f>,
+    slope: impl FnOnce(&mut Vjp<'p, 'f>, &str, ValueId) -> Result<ValueId, MilError>,
+) -> Rule {
+    unary(v, |v, x, cotangent| {
+        let (name, primal) = (v.name(x), v.primal(x)?);
+        let slope = slope(v, &name, primal)?;
+        v.build().mul(&name, cotangent, slope)
+    })
 }
 
 /// A reduction's cotangent, times `factor`, at the operand's full shape. Stretching is a product with a constant of
