@@ -1,5 +1,6 @@
+use std::any::Any;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use engrad_mil::Program;
 
@@ -41,6 +42,15 @@ pub trait Kernel: Debug + Send + Sync {
     /// Outputs in the order surfaces are bound.
     fn outputs(&self) -> &[Port];
 
+    /// A new zero-initialised surface for one of this kernel's ports, in memory that its engine can work on. Any kernel
+    /// of the same engine takes it.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] if there is none.
+    fn surface(&self, port: &Port) -> Result<Surface, EngineError> {
+        Surface::for_port(port)
+    }
+
     /// Runs the program: reads the request's inputs, writes its outputs, returns when done.
     ///
     /// # Errors
@@ -69,7 +79,7 @@ impl dyn Kernel {
                 });
             }
         }
-        Ok(Request { kernel: Arc::clone(self), inputs, outputs })
+        Ok(Request { prepared: Arc::default(), inputs, outputs, kernel: Arc::clone(self) })
     }
 }
 
@@ -99,9 +109,11 @@ fn check(kind: &str, ports: &[Port], surfaces: &[Surface]) -> Result<(), EngineE
 /// A kernel with surfaces bound to its ports; reusable for any number of evaluations.
 #[derive(Debug, Clone)]
 pub struct Request {
-    kernel: Arc<dyn Kernel>,
+    // Dropped in this order: what an engine prepared refers to the surfaces, and both may need the kernel.
+    prepared: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
     inputs: Vec<Surface>,
     outputs: Vec<Surface>,
+    kernel: Arc<dyn Kernel>,
 }
 
 impl Request {
@@ -121,6 +133,22 @@ impl Request {
     /// Output surfaces in port order.
     pub fn outputs(&self) -> &[Surface] {
         &self.outputs
+    }
+
+    /// What the engine keeps with the request, made when first asked for. An engine asks for one type only; another
+    /// gives `None`.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn prepared<T: Any + Send + Sync, E>(
+        &self,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Option<&T>, E> {
+        if let Some(prepared) = self.prepared.get() {
+            return Ok(prepared.downcast_ref());
+        }
+        let made = make()?;
+        Ok(self.prepared.get_or_init(|| Box::new(made)).downcast_ref())
     }
 
     /// The kernel it was bound to.

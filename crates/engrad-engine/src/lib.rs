@@ -8,10 +8,14 @@
 
 mod engine;
 mod error;
+mod foreign;
+mod hold;
 mod port;
 mod surface;
 
 pub use engine::{Engine, EngineStatistics, Kernel, Request};
 pub use error::EngineError;
+pub use foreign::ForeignMemory;
+pub use hold::Hold;
 pub use port::Port;
 pub use surface::{ReadGuard, Surface, WeakSurface, WriteGuard};

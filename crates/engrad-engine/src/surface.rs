@@ -1,6 +1,6 @@
 //! Surfaces: page-aligned memory shared between host and engine.
 //!
-//! All `unsafe` of this crate is here. The argument is the same throughout: the mapping lives as long as the last
+//! All `unsafe` of this crate is here. The argument is the same throughout: the memory lives as long as the last
 //! handle, is never resized, and is only reached through guards of one reader-writer lock, so a `&mut [u8]` never
 //! coexists with another view. Every bit pattern is a valid element of the types offered.
 
@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Wea
 use half::f16;
 use memmap2::MmapMut;
 
+use crate::foreign::{ForeignMemory, Memory};
 use crate::{EngineError, Port};
 
 /// Surfaces from this size on ask for large pages.
@@ -19,21 +20,31 @@ const HUGE_PAGE: usize = 2 << 20;
 /// A block of page-aligned, zero-initialised memory; clones share it.
 #[derive(Debug, Clone)]
 pub struct Surface {
-    memory: Arc<Memory>,
+    shared: Arc<Shared>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Memory {
+struct Shared {
     id: u64,
     /// Times it was locked for writing.
     generation: AtomicU64,
-    bytes: RwLock<MmapMut>,
+    is_foreign: bool,
+    memory: RwLock<Memory>,
+}
+
+impl Shared {
+    fn new(memory: Memory) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let is_foreign = memory.foreign().is_some();
+        Arc::new(Self { id, generation: AtomicU64::new(0), is_foreign, memory: RwLock::new(memory) })
+    }
 }
 
 /// Tells whether a surface's memory is still there, without keeping it.
 #[derive(Debug, Clone)]
-pub struct WeakSurface(Weak<Memory>);
+pub struct WeakSurface(Weak<Shared>);
 
 impl WeakSurface {
     /// Whether any handle is left.
@@ -56,10 +67,13 @@ impl Surface {
             // a system that refuses it is no error.
             let _ = memory.advise(memmap2::Advice::HugePage);
         }
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let memory = Memory { id, generation: AtomicU64::new(0), bytes: RwLock::new(memory) };
-        Ok(Self { memory: Arc::new(memory), bytes })
+        Ok(Self { shared: Shared::new(Memory::Anonymous(memory)), bytes })
+    }
+
+    /// A surface over memory that an engine allocated.
+    pub fn foreign(memory: Box<dyn ForeignMemory>) -> Self {
+        let bytes = memory.bytes();
+        Self { shared: Shared::new(Memory::Foreign(memory)), bytes }
     }
 
     /// A new surface that fits a port.
@@ -77,55 +91,89 @@ impl Surface {
 
     /// Whether two handles share memory.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.memory, &other.memory)
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// A number that no other surface of the process ever has; clones share it.
     pub fn id(&self) -> u64 {
-        self.memory.id
+        self.shared.id
     }
 
     /// Counts the locks for writing: while it stays the same, so do the bytes. Meaningful while a [`ReadGuard`] of the
-    /// surface is held.
-    pub fn generation(&self) -> u64 {
+    /// surface is held. `None` for memory that a device may write without this lock.
+    pub fn generation(&self) -> Option<u64> {
         // Ordered by the lock, which the caller holds.
-        self.memory.generation.load(Ordering::Relaxed)
+        (!self.shared.is_foreign).then(|| self.shared.generation.load(Ordering::Relaxed))
     }
 
     /// A handle that does not keep the memory.
     pub fn downgrade(&self) -> WeakSurface {
-        WeakSurface(Arc::downgrade(&self.memory))
+        WeakSurface(Arc::downgrade(&self.shared))
     }
 
     /// Locks for reading; waits while a writer holds it.
     pub fn read(&self) -> ReadGuard<'_> {
         // A panic of another holder leaves bytes, and all bytes are valid: poisoning carries no information.
-        ReadGuard(self.memory.bytes.read().unwrap_or_else(PoisonError::into_inner))
+        let memory = self.shared.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let (address, bytes) = memory.lock(false);
+        // SAFETY: the memory is initialised and outlives the guard, which keeps writers out.
+        let bytes = unsafe { std::slice::from_raw_parts(address, bytes) };
+        ReadGuard { bytes, memory }
     }
 
     /// Locks for writing; waits while anyone holds it.
     pub fn write(&self) -> WriteGuard<'_> {
-        let guard = self.memory.bytes.write().unwrap_or_else(PoisonError::into_inner);
-        self.memory.generation.fetch_add(1, Ordering::Relaxed);
-        WriteGuard(guard)
+        let memory = self.shared.memory.write().unwrap_or_else(PoisonError::into_inner);
+        self.count_writing();
+        let (address, bytes) = memory.lock(true);
+        // SAFETY: as for reading, and the guard keeps everyone out.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(address, bytes) };
+        WriteGuard { bytes, memory }
+    }
+
+    /// Begins a generation; the caller holds the lock for writing.
+    pub(crate) fn count_writing(&self) {
+        self.shared.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn memory(&self) -> &RwLock<Memory> {
+        &self.shared.memory
     }
 }
 
 /// Shared access to a surface's bytes.
 #[derive(Debug)]
-pub struct ReadGuard<'a>(RwLockReadGuard<'a, MmapMut>);
+pub struct ReadGuard<'a> {
+    bytes: &'a [u8],
+    memory: RwLockReadGuard<'a, Memory>,
+}
+
+impl Drop for ReadGuard<'_> {
+    fn drop(&mut self) {
+        self.memory.unlock(false);
+    }
+}
 
 /// Exclusive access to a surface's bytes.
 #[derive(Debug)]
-pub struct WriteGuard<'a>(RwLockWriteGuard<'a, MmapMut>);
+pub struct WriteGuard<'a> {
+    bytes: &'a mut [u8],
+    memory: RwLockWriteGuard<'a, Memory>,
+}
+
+impl Drop for WriteGuard<'_> {
+    fn drop(&mut self) {
+        self.memory.unlock(true);
+    }
+}
 
 macro_rules! views {
     ($( $(#[$doc:meta])* $shared:ident $exclusive:ident $ty:ty; )*) => {
         impl ReadGuard<'_> { $(
             $(#[$doc])*
             pub fn $shared(&self) -> &[$ty] {
-                let bytes: &[u8] = &self.0;
-                // SAFETY: the mapping is page-aligned and initialised, the length is rounded down to whole
+                let bytes: &[u8] = self.bytes;
+                // SAFETY: the memory is page-aligned and initialised, the length is rounded down to whole
                 // elements, every bit pattern is valid, and the borrow is tied to the guard.
                 unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<$ty>()) }
             }
@@ -133,7 +181,7 @@ macro_rules! views {
         impl WriteGuard<'_> { $(
             $(#[$doc])*
             pub fn $exclusive(&mut self) -> &mut [$ty] {
-                let bytes: &mut [u8] = &mut self.0;
+                let bytes: &mut [u8] = self.bytes;
                 // SAFETY: as for the shared view, and the write lock makes the borrow exclusive.
                 unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / size_of::<$ty>()) }
             }

@@ -21,6 +21,7 @@ mod matrix;
 mod micro;
 mod pack;
 mod packed;
+mod peak;
 mod precision;
 #[cfg(test)]
 mod tests;
@@ -29,4 +30,5 @@ pub use int8::{Int8Operand, Int8Scales, matmul_int8};
 pub use matmul::{Matmul, Threads, matmul};
 pub use matrix::{Element, ElementType, Matrix, MatrixMut, Operand, RawMatrix, Source};
 pub use packed::{Factor, PackedMatrix};
+pub use peak::register_peak;
 pub use precision::Precision;

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use crate::{
-    Argument, Constant, DType, Definition, Function, MilError, Op, Operands, Operation, TensorType, Value,
-    ValueId, infer,
+    Argument, Constant, DType, Definition, Function, Literal, MilError, Name, Op, Operands, Operation,
+    TensorType, Type, Value, ValueId, infer,
 };
 
 /// Makes a function op by op: every attribute becomes a named `const` in front of its operation (ane-facts 2.4),
@@ -20,15 +20,7 @@ pub struct Builder {
 impl Builder {
     /// An empty function of operation set `ios18`.
     pub fn new(name: &str) -> Self {
-        let function = Function {
-            name: name.to_owned(),
-            opset: "ios18".to_owned(),
-            values: Vec::new(),
-            inputs: Vec::new(),
-            ops: Vec::new(),
-            outputs: Vec::new(),
-        };
-        Self { function, names: HashMap::new() }
+        Self { function: Function::empty(name, "ios18"), names: HashMap::new() }
     }
 
     /// The function so far.
@@ -56,15 +48,16 @@ impl Builder {
     pub fn input(&mut self, name: &str, ty: TensorType) -> ValueId {
         let name = self.unique(name);
         let definition = Definition::Input(self.function.inputs.len());
-        let id = self.function.push_value(Value { name, ty, definition }, definition);
+        let id = self.function.push_value(Value { name, ty: Type::Tensor(ty), definition }, definition);
         self.function.inputs.push(id);
         id
     }
 
     /// A named constant.
     pub fn constant(&mut self, name: &str, constant: Constant) -> ValueId {
-        let ty = constant.ty.clone();
-        self.push(Op::Const, name, Vec::new(), Some(constant), ty)
+        let result = self.result(name, Type::Tensor(constant.ty.clone()), 0);
+        self.function.ops.push(Operation::constant_of(constant, result));
+        result
     }
 
     /// A floating-point scalar constant.
@@ -75,7 +68,7 @@ impl Builder {
         Ok(self.constant(name, Constant::float(dtype, value)?))
     }
 
-    /// Any operation from complete arguments, given in any order.
+    /// Any operation with one result from complete arguments, given in any order.
     ///
     /// # Errors
     /// [`MilError::Op`] with the broken rule.
@@ -83,27 +76,49 @@ impl Builder {
         &mut self,
         op: Op,
         name: &str,
-        mut arguments: Vec<(&'static str, Argument)>,
+        arguments: Vec<(impl Into<Name>, Argument)>,
     ) -> Result<ValueId, MilError> {
-        arguments.sort_by_key(|(n, _)| *n);
-        let ty = infer(op, &Operands::new(&self.function, op, &arguments))
-            .map_err(|reason| MilError::Op { name: name.to_owned(), op: op.name(), reason })?;
-        Ok(self.push(op, name, arguments, None, ty))
+        match self.operation(op, name, arguments)?[..] {
+            [result] => Ok(result),
+            ref results => {
+                let reason = format!("has {} results", results.len());
+                Err(MilError::Op { name: name.to_owned(), op: op.name(), reason })
+            }
+        }
     }
 
-    fn push(
+    /// Any operation from complete arguments, given in any order; its results take the name, numbered from the second.
+    ///
+    /// # Errors
+    /// [`MilError::Op`] with the broken rule; extents that are not known are one.
+    pub fn operation(
         &mut self,
         op: Op,
         name: &str,
-        arguments: Vec<(&'static str, Argument)>,
-        constant: Option<Constant>,
-        ty: TensorType,
-    ) -> ValueId {
+        arguments: Vec<(impl Into<Name>, Argument)>,
+    ) -> Result<Vec<ValueId>, MilError> {
+        let refuse = |reason| MilError::Op { name: name.to_owned(), op: op.name(), reason };
+        let mut arguments: Vec<(Name, Argument)> =
+            arguments.into_iter().map(|(n, a)| (n.into(), a)).collect();
+        arguments.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if let Some((unknown, _)) = arguments.iter().find(|(n, _)| op.info().argument(n).is_none()) {
+            return Err(refuse(format!("has no argument `{unknown}`")));
+        }
+        let types = infer(op, &Operands::new(&self.function, op, &arguments)).map_err(refuse)?;
+        if let Some(ty) = types.iter().find(|ty| !ty.tensor().is_some_and(|ty| ty.elements() > 0)) {
+            return Err(refuse(format!("result {ty} is empty or not of known shape")));
+        }
+        let results: Vec<ValueId> =
+            types.into_iter().enumerate().map(|(position, ty)| self.result(name, ty, position)).collect();
+        self.function.ops.push(Operation::new(op, arguments, results.clone()));
+        Ok(results)
+    }
+
+    /// A result of the operation about to be added.
+    fn result(&mut self, name: &str, ty: Type, position: usize) -> ValueId {
         let name = self.unique(name);
-        let definition = Definition::Result { op: self.function.ops.len(), result: 0 };
-        let id = self.function.push_value(Value { name, ty, definition }, definition);
-        self.function.ops.push(Operation { op, arguments, constant, results: vec![id] });
-        id
+        let definition = Definition::Result { op: self.function.ops.len(), result: position };
+        self.function.push_value(Value { name, ty, definition }, definition)
     }
 
     /// `wanted`, or `wanted_2`, `wanted_3` … if taken.
@@ -265,7 +280,15 @@ impl Builder {
             }
         }
         self.function.outputs = outputs.to_vec();
-        Ok(self.function.without_dead_code())
+        let mut finished = self.function.without_dead_code();
+        // Core ML's compiler repeats the identifier in the attribute `name`; some device compilers want it there.
+        for op in &mut finished.ops {
+            if let Some(result) = op.results.first() {
+                let name = Constant::string(&finished.values[result.index()].name);
+                op.attributes.insert(0, (Name::Borrowed("name"), Literal::Tensor(name)));
+            }
+        }
+        Ok(finished)
     }
 }
 

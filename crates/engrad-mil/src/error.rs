@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::{Diagnostic, line_and_column};
+
 /// What this crate can refuse.
 #[derive(Debug, Error, Clone, PartialEq)]
 pub enum MilError {
@@ -32,8 +34,8 @@ pub enum MilError {
         /// The op or value and why.
         reason: String,
     },
-    /// Program text does not follow the grammar.
-    #[error("line {line}, column {column}: {reason}")]
+    /// Program text does not follow the grammar; the first fault, and how many more there are.
+    #[error("line {line}, column {column}: {reason}{}", if *.more > 0 { format!(" (and {more} more)") } else { String::new() })]
     Syntax {
         /// 1-based line.
         line: usize,
@@ -41,6 +43,8 @@ pub enum MilError {
         column: usize,
         /// What was expected and what was found.
         reason: String,
+        /// Faults after this one; [`crate::read`] gives all.
+        more: usize,
     },
     /// A blob file is damaged or lacks what a program refers to.
     #[error("weight blob at byte {offset}: {reason}")]
@@ -53,4 +57,15 @@ pub enum MilError {
     /// The program breaks language rules; the text lists each.
     #[error("program is not valid MIL: {0}")]
     Verify(String),
+}
+
+impl MilError {
+    /// The error of a text with these faults.
+    pub(crate) fn syntax(text: &str, faults: &[Diagnostic]) -> Self {
+        let first = faults.first();
+        let offset = first.and_then(|fault| fault.span).map_or(0, |span| span.start);
+        let (line, column) = line_and_column(text, offset);
+        let reason = first.map_or_else(String::new, |fault| fault.message.clone());
+        Self::Syntax { line, column, reason, more: faults.len().saturating_sub(1) }
+    }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Argument, Builder, Definition, Function, MilError, TensorType, ValueId};
+use crate::{Builder, Definition, Function, MilError, TensorType, ValueId};
 
 /// How a stage takes its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,40 +66,31 @@ pub fn pack(function: &Function, layout: InputLayout) -> Result<(Function, Packi
     for (port, (group, &packed)) in groups.iter().zip(&ports).enumerate() {
         let mut offset = 0;
         for &input in group {
-            let value = function.value(input);
+            let (value, ty) = (function.value(input), function.ty(input));
             let own = if group.len() == 1 {
                 packed
             } else {
-                let width = value.ty.shape[3];
+                let width = ty.shape[3];
                 builder.slice_axis(&value.name, packed, 3, offset, width)?
             };
             builder.rename_reserved(own, &value.name);
             renumbered.insert(input, own);
-            placements
-                .insert(input, Placement { input: value.name.clone(), port, offset, ty: value.ty.clone() });
-            offset += value.ty.shape.last().copied().unwrap_or(1);
+            placements.insert(input, Placement { input: value.name.clone(), port, offset, ty: ty.clone() });
+            offset += ty.shape.last().copied().unwrap_or(1);
         }
     }
     for op in &function.ops {
-        let map = |id: &ValueId| renumbered[id];
-        let arguments = op.arguments.iter().map(|(name, argument)| {
-            (
-                *name,
-                match argument {
-                    Argument::Value(id) => Argument::Value(map(id)),
-                    Argument::Tuple(ids) => Argument::Tuple(ids.iter().map(map).collect()),
-                },
-            )
-        });
-        let arguments = arguments.collect();
-        for &result in &op.results {
-            let name = &function.value(result).name;
-            let new = match &op.constant {
-                Some(constant) => builder.constant(name, constant.clone()),
-                None => builder.op(op.op, name, Clone::clone(&arguments))?,
-            };
-            builder.rename_reserved(new, name);
-            renumbered.insert(result, new);
+        let Some(name) = op.results.first().map(|&result| &function.value(result).name) else {
+            continue;
+        };
+        let arguments = op.arguments.iter().map(|(name, a)| (name.clone(), a.map(|id| renumbered[&id])));
+        let results = match op.constant() {
+            Some(constant) => vec![builder.constant(name, constant.clone())],
+            None => builder.operation(op.op, name, arguments.collect())?,
+        };
+        for (&old, new) in op.results.iter().zip(results) {
+            builder.rename_reserved(new, &function.value(old).name);
+            renumbered.insert(old, new);
         }
     }
     let outputs: Vec<ValueId> = function.outputs.iter().map(|id| renumbered[id]).collect();
@@ -109,13 +100,13 @@ pub fn pack(function: &Function, layout: InputLayout) -> Result<(Function, Packi
 }
 
 fn add_port(builder: &mut Builder, function: &Function, group: &[ValueId]) -> ValueId {
-    let first = function.value(group[0]);
+    let (name, first) = (&function.value(group[0]).name, function.ty(group[0]));
     if group.len() == 1 {
-        return builder.input(&first.name, first.ty.clone());
+        return builder.input(name, first.clone());
     }
     let width = group.iter().map(|&id| function.ty(id).shape[3]).sum();
-    let channels = first.ty.shape[1];
-    builder.input(&format!("packed_{channels}"), TensorType::channels(first.ty.dtype, channels, width))
+    let channels = first.shape[1];
+    builder.input(&format!("packed_{channels}"), TensorType::channels(first.dtype, channels, width))
 }
 
 /// Inputs in groups of equal `[1, C, 1, ·]` and element type, groups and members in order of first appearance.

@@ -1,7 +1,9 @@
 //! Laws over random input: text is a faithful form of every program, and no text or blob, however damaged, panics.
 
 use engrad_mil::blob::{BlobFile, BlobWriter, externalize, inline};
-use engrad_mil::{Builder, Constant, ConstantData, DType, Program, TensorType, ValueId, parse, verify};
+use engrad_mil::{
+    Builder, Constant, ConstantData, DType, Literal, Program, TensorType, ValueId, parse, verify,
+};
 use half::f16;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -133,7 +135,9 @@ proptest! {
             b.constant("c", constant);
         }
         let mut program = Program::new(b.function().clone());
-        (program.version, program.build_info) = ((1, minor), info);
+        let info = info.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        program.version = (1, minor);
+        program.attributes = vec![("buildInfo".into(), Literal::texts(info))];
         prop_assert_eq!(parse(&program.to_text()), Ok(program));
     }
 
@@ -158,7 +162,7 @@ proptest! {
     ) {
         let mut writer = BlobWriter::new();
         for size in &sizes {
-            writer.add(DType::UInt8, &vec![7; *size]).unwrap();
+            writer.add(DType::UInt8, *size, &vec![7; *size]).unwrap();
         }
         let mut bytes = writer.finish();
         for (at, value) in raw {
@@ -170,6 +174,7 @@ proptest! {
             if let Ok(file) = BlobFile::parse(&bytes) {
                 for offset in file.offsets().chain([0, 1, u64::MAX]) {
                     let _ = file.get(offset);
+                    let _ = engrad_mil::blob::record_at(&bytes, offset);
                 }
             }
         }

@@ -8,8 +8,8 @@ use engrad_mil::pack::InputLayout;
 use engrad_store::Model;
 use rayon::ThreadPool;
 
-use crate::optimizer::{LossScale, global_norm};
-use crate::{Network, NetworkOptions, TrainError, Vocabulary};
+use crate::optimizer::LossScale;
+use crate::{Gradient, GradientPrecision, Network, NetworkOptions, Recompute, TrainError, Vocabulary};
 
 /// Where and how programs run.
 #[derive(Debug, Clone)]
@@ -32,8 +32,16 @@ impl Execution<'_> {
         training: bool,
         vocabulary: Vocabulary,
     ) -> Result<Network, TrainError> {
-        let options =
-            NetworkOptions { sequence, dtype: self.dtype, layout: self.layout, training, vocabulary };
+        let options = NetworkOptions {
+            sequence,
+            batch: 1,
+            dtype: self.dtype,
+            layout: self.layout,
+            training,
+            recompute: Recompute::None,
+            gradient_precision: GradientPrecision::F32,
+            vocabulary,
+        };
         let mut network = Network::new(self.engine, Arc::clone(&self.pool), &model.config, options)?;
         network.load(model)?;
         Ok(network)
@@ -46,8 +54,8 @@ impl Execution<'_> {
     pub fn logits(&self, model: &Model, tokens: &[u32]) -> Result<Vec<f32>, TrainError> {
         let vocabulary = Vocabulary::full(model.config.vocab);
         let mut network = self.network(model, tokens.len(), false, vocabulary)?;
-        network.forward(model, tokens)?;
-        Ok(network.logits(tokens.len()))
+        network.forward(model, &[tokens])?;
+        network.logits(model, tokens.len())
     }
 
     /// Mean cross-entropy of `targets` after `tokens`, and its gradient for every parameter in canonical order.
@@ -74,24 +82,23 @@ impl Execution<'_> {
             _ => LossScale::dynamic(),
         };
         loop {
-            network.forward(model, tokens)?;
-            let loss = network.loss(targets)?;
-            network.backward(model, targets, scale.factor())?;
-            let mut sums = network.gradients()?;
-            if self.pool.install(|| global_norm(&sums)).is_finite() {
+            network.forward(model, &[tokens])?;
+            let loss = network.backward(model, &[targets], scale.factor())?;
+            let sums = network.gradients()?;
+            if sums.norm().is_finite() {
                 let factor = 1.0 / scale.factor();
-                let gradients = sums.iter_mut().map(std::mem::take);
-                let scaled = gradients.map(|mut g| {
-                    g.iter_mut().for_each(|v| *v *= factor);
-                    g
+                let scaled = sums.iter().map(Gradient::to_vec).map(|mut gradient| {
+                    gradient.iter_mut().for_each(|v| *v *= factor);
+                    gradient
                 });
                 return Ok((loss, scaled.collect()));
             }
+            drop(sums);
             if !scale.can_shrink() {
                 return Err(TrainError::NotFinite("gradients are not finite at any loss scale".into()));
             }
             scale.observe(false);
-            sums.iter_mut().for_each(|g| g.fill(0.0));
+            network.clear_gradients()?;
         }
     }
 
@@ -127,7 +134,7 @@ impl Network {
         let [tokens @ .., _] = window else {
             return Err(TrainError::setting("sequence", "an empty window has no loss"));
         };
-        self.forward(model, tokens)?;
-        self.loss(&window[1..])
+        self.forward(model, &[tokens])?;
+        self.loss(model, &[&window[1..]])
     }
 }

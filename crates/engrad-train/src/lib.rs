@@ -10,13 +10,17 @@
 mod error;
 pub mod evaluate;
 pub mod generate;
+mod gradients;
 mod host;
 mod initialize;
 mod network;
 pub mod optimizer;
 pub mod stages;
+pub mod trace;
 pub mod trainer;
 
 pub use error::TrainError;
+pub use gradients::{Gradient, Gradients};
+pub use host::Buffer;
 pub use initialize::initialize;
-pub use network::{Network, NetworkOptions, Timing, Vocabulary};
+pub use network::{GradientPrecision, Network, NetworkOptions, Recompute, Timing, Vocabulary};

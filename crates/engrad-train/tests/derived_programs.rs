@@ -41,8 +41,13 @@ fn placed(program: &StageProgram) -> Placed<'_> {
     Placed { function: program.program.main().unwrap(), packing: &program.packing }
 }
 
-fn stage(kind: StageKind, config: &ModelConfig, layout: InputLayout, sequence: usize) -> Stage {
-    let options = StageOptions { sequence, dtype: DType::Fp32, layout, tile: 7 };
+fn stage(
+    kind: StageKind,
+    config: &ModelConfig,
+    layout: InputLayout,
+    (batch, sequence): (usize, usize),
+) -> Stage {
+    let options = StageOptions { sequence, batch, dtype: DType::Fp32, layout, tile: 7 };
     Stage::new(kind, config, &options).unwrap()
 }
 
@@ -62,9 +67,9 @@ fn with_subject(stage: &Stage, act: impl FnOnce(&Subject<'_>)) {
 fn check_stages(kind: StageKind) {
     for (name, config) in configs() {
         for layout in LAYOUTS {
-            for sequence in [1, 5] {
-                let name = format!("{} {name} {layout:?}, {sequence} positions", kind.name());
-                let stage = stage(kind, &config, layout, sequence);
+            for (batch, sequence) in [(1, 1), (1, 5), (2, 3)] {
+                let name = format!("{} {name} {layout:?}, {batch} × {sequence} positions", kind.name());
+                let stage = stage(kind, &config, layout, (batch, sequence));
                 for weight in &stage.weights {
                     let formed = stage.gradients.iter().any(|g| g.weight == weight.input);
                     assert!(formed, "{name}: no gradient for `{}`", weight.input);
@@ -95,7 +100,7 @@ fn saving_values_does_not_change_the_output() {
     for (name, config) in configs() {
         for kind in StageKind::ALL {
             for layout in LAYOUTS {
-                let stage = stage(kind, &config, layout, 5);
+                let stage = stage(kind, &config, layout, (1, 5));
                 with_subject(&stage, |subject| {
                     let inputs = subject.inputs(&DOMAIN, &mut ChaCha8Rng::seed_from_u64(1));
                     let (plain, saving) =
@@ -111,7 +116,7 @@ fn saving_values_does_not_change_the_output() {
 fn packed_stages_take_fewer_ports_and_mean_the_same() {
     for (name, config) in configs() {
         for kind in StageKind::ALL {
-            let [ports, packed] = LAYOUTS.map(|layout| stage(kind, &config, layout, 5));
+            let [ports, packed] = LAYOUTS.map(|layout| stage(kind, &config, layout, (1, 5)));
             let count = |stage: &Stage| placed(&stage.forward).function.inputs().len();
             assert!(count(&packed) < count(&ports), "{} {name}", kind.name());
             let mut results = Vec::new();
@@ -146,7 +151,7 @@ fn stage_programs_survive_their_text_form() {
     for (name, config) in configs() {
         for kind in StageKind::ALL {
             for layout in LAYOUTS {
-                let stage = stage(kind, &config, layout, 5);
+                let stage = stage(kind, &config, layout, (1, 5));
                 for part in [&stage.inference, &stage.forward, &stage.backward] {
                     let parsed: Program = engrad_mil::parse(&part.program.to_text()).unwrap();
                     assert_eq!(parsed, part.program, "{} {name} {layout:?}", kind.name());

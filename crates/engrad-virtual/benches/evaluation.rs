@@ -32,7 +32,7 @@ fn attention(positions: usize) -> Function {
         .map(|i| if i % positions <= i / positions { 0.0 } else { -30_000.0 })
         .collect();
     let mask = Constant::floats(DType::Fp16, [1, 1, positions, positions], &mask).expect("fits");
-    let mut build = || {
+    let build = || {
         let scores = b.matmul("scores", (q, true), (k, false))?;
         let mask = b.constant("mask", mask);
         let masked = b.add("masked", scores, mask)?;

@@ -3,9 +3,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engrad_engine::{Engine, EngineError, EngineStatistics, Kernel, Port, Request};
-use engrad_mil::Program;
+use engrad_mil::{Function, Program};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::interpret::run::Executable;
+use crate::interpret::surfaces::InterpretedKernel;
 use crate::kernels::Team;
 use crate::kernels::memory::Arena;
 use crate::kernels::panels::PanelCache;
@@ -108,6 +110,60 @@ impl VirtualEngine {
         Arc::clone(&self.pool)
     }
 
+    /// Refuses one more kernel where a budget is spent.
+    fn check_limits(&self, state: &State) -> Result<(), EngineError> {
+        if let Some(most) = self.limits.compiles.filter(|most| state.compiles >= *most) {
+            return Err(EngineError::Limit(format!(
+                "{most} programs compiled, no more in this engine's life; start a new one"
+            )));
+        }
+        if let Some(most) = self.limits.loaded.filter(|most| state.loaded >= *most) {
+            return Err(EngineError::Limit(format!("{most} kernels are loaded; drop one first")));
+        }
+        Ok(())
+    }
+
+    /// A kernel of the interpreter, for a function that `reason` keeps from being planned.
+    fn interpret(&self, function: &Function, reason: &str) -> Result<Arc<dyn Kernel>, EngineError> {
+        let executable = self.pool.install(|| Executable::new(function, self.numerics));
+        let executable = executable.map_err(|error| match error {
+            EngineError::Compile { program, reason: other } => {
+                EngineError::Compile { program, reason: format!("{other}; as a plan: {reason}") }
+            }
+            other => other,
+        })?;
+        let constant_bytes = executable.constant_bytes();
+        let (evaluated, dropped) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let on_evaluation = Box::new(move || {
+            evaluated.evaluations.fetch_add(1, Ordering::Relaxed);
+        });
+        let on_drop = Box::new(move || {
+            let mut state = dropped.state();
+            state.loaded -= 1;
+            state.constant_bytes -= constant_bytes;
+        });
+        // Counted before the kernel exists, since dropping it counts back.
+        {
+            let mut state = self.shared.state();
+            self.check_limits(&state)?;
+            state.compiles += 1;
+            state.loaded += 1;
+            state.constant_bytes += constant_bytes;
+        }
+        let uncount = Arc::clone(&self.shared);
+        let kernel = InterpretedKernel::new(executable, Arc::clone(&self.pool), on_evaluation, on_drop);
+        match kernel {
+            Ok(kernel) => Ok(Arc::new(kernel)),
+            Err(error) => {
+                let mut state = uncount.state();
+                state.compiles -= 1;
+                state.loaded -= 1;
+                state.constant_bytes -= constant_bytes;
+                Err(error)
+            }
+        }
+    }
+
     /// The rounding that was chosen.
     pub fn numerics(&self) -> Numerics {
         self.numerics
@@ -136,19 +192,16 @@ impl Engine for VirtualEngine {
         let refuse = |reason: String| EngineError::Compile { program: name.to_owned(), reason };
         engrad_mil::verify(program).map_err(|e| refuse(e.to_string()))?;
         let function = function.ok_or_else(|| refuse("there is no function `main`".to_owned()))?;
-        let plan = compile(function, self.numerics).map_err(refuse)?;
+        let plan = match compile(&function.with_named_literals(), self.numerics) {
+            Ok(plan) => plan,
+            // Not everything can be planned; what can be interpreted is. The reason counts only if neither is possible.
+            Err(reason) => return self.interpret(function, &reason),
+        };
         let threads = self.pool.current_num_threads();
         let words = execute::arena_words(&plan, threads);
 
         let mut state = self.shared.state();
-        if let Some(most) = self.limits.compiles.filter(|most| state.compiles >= *most) {
-            return Err(EngineError::Limit(format!(
-                "{most} programs compiled, no more in this engine's life; start a new one"
-            )));
-        }
-        if let Some(most) = self.limits.loaded.filter(|most| state.loaded >= *most) {
-            return Err(EngineError::Limit(format!("{most} kernels are loaded; drop one first")));
-        }
+        self.check_limits(&state)?;
         // Room for the arena is found now, so that evaluation allocates nothing.
         if words > state.arena_words || state.total_words == 0 {
             let arena = Arena::new(words).ok_or_else(|| {

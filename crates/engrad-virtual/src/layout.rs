@@ -1,6 +1,7 @@
 //! Strided views: which element of a buffer stands at which index of a tensor.
 
-use engrad_mil::MAX_RANK;
+/// Most dimensions of a value (ane-facts 2.1: ranks 0…5).
+pub(crate) const MAX_RANK: usize = 5;
 
 /// A view of a flat buffer: extents, strides and start, all in elements.
 ///

@@ -39,13 +39,13 @@ pub fn evaluate_with(
         let data = inputs
             .get(&value.name)
             .ok_or_else(|| EngineError::Evaluate(format!("input `{}` is missing", value.name)))?;
-        if data.len() != value.ty.elements() {
+        if data.len() != function.ty(id).elements() {
             return Err(EngineError::Evaluate(format!(
                 "input `{}` has {} elements, {} needs {}",
                 value.name,
                 data.len(),
                 value.ty,
-                value.ty.elements()
+                function.ty(id).elements()
             )));
         }
         values.insert(id, data.clone());
@@ -54,7 +54,7 @@ pub fn evaluate_with(
         let [result] = op.results[..] else { continue };
         let name = &function.value(result).name;
         let fault = |reason| EngineError::Evaluate(format!("`{name}` = {}: {reason}", op.op.name()));
-        if let Some(constant) = &op.constant {
+        if let Some(constant) = op.constant() {
             // Text and blob constants have no numbers; only an operation that needs them as a tensor fails.
             if let Some(numbers) = constant.to_f64() {
                 values.insert(result, numbers);
@@ -90,7 +90,7 @@ pub(crate) fn tensor_operands(op: &Operation) -> impl Iterator<Item = ValueId> +
 
 /// One operation on row-major operands, in the order of [`tensor_operands`].
 pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> Result<Vec<f64>, String> {
-    let operands = Operands::new(function, op.op, &op.arguments);
+    let operands = Operands::of(function, op);
     let result = op.results.first().ok_or("has no result")?;
     let out = &function.ty(*result).shape[..];
     let shapes: Vec<&[usize]> = tensor_operands(op).map(|id| &function.ty(id).shape[..]).collect();
@@ -103,7 +103,6 @@ pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> R
             .collect())
     };
     match op.op {
-        Op::Const => Err("is not arithmetic".to_owned()),
         Op::Add => binary(&|a, b| a + b),
         Op::Sub => binary(&|a, b| a - b),
         Op::Mul => binary(&|a, b| a * b),
@@ -143,8 +142,17 @@ pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> R
         }
         Op::SliceBySize => {
             let begin = operands.ints("begin")?;
+            let begin: Vec<usize> = begin
+                .iter()
+                .zip(shapes[0])
+                .map(
+                    |(&b, &extent)| {
+                        if b < 0 { extent.saturating_sub(b.unsigned_abs() as usize) } else { b as usize }
+                    },
+                )
+                .collect();
             let shifted = |index: Vec<usize>| {
-                let from: Vec<usize> = index.iter().zip(begin).map(|(i, &b)| i + b.max(0) as usize).collect();
+                let from: Vec<usize> = index.iter().zip(&begin).map(|(i, b)| i + b).collect();
                 x[flat(&from, shapes[0])]
             };
             Ok(indices(out).map(shifted).collect())
@@ -161,6 +169,7 @@ pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> R
             };
             Ok(indices(out).map(pick).collect())
         }
+        _ => Err("is not arithmetic that the oracle knows".to_owned()),
     }
 }
 

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use engrad_train::trainer::TrainSettings;
 use serde::{Deserialize, Serialize};
 
-use crate::environment::{LayoutChoice, NumericsChoice};
+use crate::affinity::Affinity;
+use crate::environment::{EngineChoice, LayoutChoice, NumericsChoice};
 
 /// Every setting of `engrad train`; all are optional in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,12 +19,16 @@ pub(crate) struct RunConfig {
     pub(crate) data: Option<PathBuf>,
     /// Tokenizer for samples of text; unset, the dataset's own.
     pub(crate) tokenizer: Option<PathBuf>,
+    /// Where programs run.
+    pub(crate) engine: EngineChoice,
     /// Numbers inside the programs.
     pub(crate) numerics: NumericsChoice,
     /// Input layout of the programs.
     pub(crate) layout: LayoutChoice,
     /// Worker threads.
     pub(crate) threads: Option<u16>,
+    /// Processors that the worker threads stay on.
+    pub(crate) affinity: Option<Affinity>,
     /// Scale block outputs by 1/√(2·layers).
     pub(crate) deepnet_residual: bool,
     /// Optimisation and schedule.
@@ -36,9 +41,11 @@ impl Default for RunConfig {
             model: "stories110m".to_owned(),
             data: None,
             tokenizer: None,
+            engine: EngineChoice::default(),
             numerics: NumericsChoice::default(),
             layout: LayoutChoice::default(),
             threads: None,
+            affinity: None,
             deepnet_residual: false,
             train: TrainSettings::default(),
         }

@@ -108,11 +108,12 @@ impl Show {
 
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Started { parameters, step, steps, sequence, accumulation, classes, engine } => {
+            Event::Started { parameters, step, steps, sequence, batch, accumulation, classes, engine } => {
                 self.steps = *steps;
                 self.line(&format!(
-                    "{:.1}M parameters, {accumulation} × {sequence} tokens per step, {classes} token ids in use, {engine}",
-                    *parameters as f64 / 1e6
+                    "{:.1}M parameters, {} × {sequence} tokens per step, {classes} token ids in use, {engine}",
+                    *parameters as f64 / 1e6,
+                    batch * accumulation
                 ));
                 if *step > 0 {
                     self.line(&format!("resumed after step {step}"));

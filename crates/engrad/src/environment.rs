@@ -1,14 +1,20 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use engrad_apple::{AppleEngine, Source};
 use engrad_engine::Engine;
+use engrad_kernels::Precision;
 use engrad_mil::DType;
 use engrad_mil::pack::InputLayout;
+use engrad_train::GradientPrecision;
 use engrad_train::evaluate::Execution;
 use engrad_virtual::{Numerics, Options, VirtualEngine};
 use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
+
+use crate::affinity::Affinity;
 
 /// Numbers inside the programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -19,20 +25,40 @@ pub(crate) enum NumericsChoice {
     Fast,
     /// fp32 programs, nothing rounded: for gradient checks, or as a plain CPU trainer.
     F32,
+    /// fp16 between programs, products of bf16 factors with f32 sums inside: the fastest where the processor has
+    /// instructions for it.
+    Bf16,
 }
 
 impl NumericsChoice {
     pub(crate) fn dtype(self) -> DType {
         match self {
-            Self::Fast => DType::Fp16,
+            Self::Fast | Self::Bf16 => DType::Fp16,
             Self::F32 => DType::Fp32,
         }
     }
 
-    fn numerics(self) -> Numerics {
+    pub(crate) fn numerics(self) -> Numerics {
         match self {
             Self::Fast => Numerics::Fast,
             Self::F32 => Numerics::F32,
+            Self::Bf16 => Numerics::Bf16,
+        }
+    }
+
+    /// What weight gradients are formed from.
+    pub(crate) fn gradient_precision(self) -> GradientPrecision {
+        match self {
+            Self::Fast | Self::F32 => GradientPrecision::F32,
+            Self::Bf16 => GradientPrecision::Bf16,
+        }
+    }
+
+    /// The precision that products are computed in.
+    pub(crate) fn precision(self) -> Precision {
+        match self {
+            Self::Fast | Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
         }
     }
 
@@ -40,6 +66,7 @@ impl NumericsChoice {
         match self {
             Self::Fast => "fast",
             Self::F32 => "f32",
+            Self::Bf16 => "bf16",
         }
     }
 }
@@ -64,9 +91,30 @@ impl LayoutChoice {
     }
 }
 
+/// Where programs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EngineChoice {
+    /// The processor's cores.
+    #[default]
+    Virtual,
+    /// The Neural Engine of a Mac with Apple silicon.
+    Apple,
+}
+
+/// Names a library to be used in place of Apple's runtime and frameworks: for tests on systems that have none.
+const APPLE_RUNTIME: &str = "ENGRAD_APPLE_RUNTIME";
+
+/// Programs that stay loaded on the Neural Engine between uses: those of one model for training, validation and samples
+/// of text at each length of context.
+const KEPT_PROGRAMS: usize = 48;
+
 /// Flags every command that runs programs takes.
 #[derive(Debug, Clone, Args, Default)]
 pub(crate) struct ExecutionFlags {
+    /// Where programs run [default: virtual]
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<EngineChoice>,
     /// Numbers inside the programs [default: fast]
     #[arg(long, value_enum)]
     pub(crate) numerics: Option<NumericsChoice>,
@@ -76,6 +124,10 @@ pub(crate) struct ExecutionFlags {
     /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// Processors that the worker threads stay on, one each, e.g. `0,1` or `0-3` [default: wherever the system puts
+    /// them]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) affinity: Option<Affinity>,
 }
 
 /// Makes sure that training a model of that many parameters has a chance: weights, gradient sums and two moments in
@@ -91,36 +143,59 @@ pub(crate) fn reserve(parameters: usize) -> Result<()> {
     Ok(())
 }
 
-/// A chosen engine with its threads.
+/// A chosen engine, and threads for the host's work.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    engine: VirtualEngine,
+    engine: Arc<dyn Engine>,
+    pool: Arc<ThreadPool>,
     numerics: NumericsChoice,
     layout: LayoutChoice,
+    affinity: Option<Affinity>,
 }
 
 impl Environment {
     pub(crate) fn new(flags: &ExecutionFlags) -> Result<Self> {
         let numerics = flags.numerics.unwrap_or_default();
-        let options = Options {
-            numerics: numerics.numerics(),
-            threads: flags.threads.map(usize::from),
-            ..Options::default()
+        let listed = flags.affinity.as_ref().map(|affinity| affinity.processors().len());
+        let threads = flags.threads.map(usize::from).or(listed);
+        if let (Some(threads), Some(listed)) = (threads, listed)
+            && threads > listed
+        {
+            bail!("--affinity lists {listed} processors for {threads} threads; list one for each");
+        }
+        let options = Options { numerics: numerics.numerics(), threads, ..Options::default() };
+        let cpu = VirtualEngine::new(options)?;
+        let pool = cpu.pool();
+        if let Some(affinity) = &flags.affinity {
+            affinity.pin(&pool)?;
+        }
+        let engine: Arc<dyn Engine> = match flags.engine.unwrap_or_default() {
+            EngineChoice::Virtual => Arc::new(cpu),
+            EngineChoice::Apple => Arc::new(apple(cpu)?),
         };
-        Ok(Self { engine: VirtualEngine::new(options)?, numerics, layout: flags.layout.unwrap_or_default() })
+        let layout = flags.layout.unwrap_or_default();
+        Ok(Self { engine, pool, numerics, layout, affinity: flags.affinity.clone() })
     }
 
     pub(crate) fn execution(&self) -> Execution<'_> {
         Execution {
-            engine: &self.engine,
-            pool: self.engine.pool(),
+            engine: self.engine.as_ref(),
+            pool: self.pool(),
             dtype: self.numerics.dtype(),
             layout: self.layout.layout(),
         }
     }
 
     pub(crate) fn pool(&self) -> Arc<ThreadPool> {
-        self.engine.pool()
+        Arc::clone(&self.pool)
+    }
+
+    pub(crate) fn numerics(&self) -> NumericsChoice {
+        self.numerics
+    }
+
+    pub(crate) fn affinity(&self) -> Option<&Affinity> {
+        self.affinity.as_ref()
     }
 
     /// Engine, number format and threads, for people.
@@ -128,6 +203,20 @@ impl Environment {
         let threads = self.pool().current_num_threads();
         format!("{} engine, {}, {threads} threads", self.engine.name(), self.numerics.name())
     }
+}
+
+/// The Neural Engine, each of its compiled programs compared once with `reference`.
+fn apple(reference: VirtualEngine) -> Result<AppleEngine> {
+    let source = match std::env::var_os(APPLE_RUNTIME) {
+        Some(path) => Source::Library(PathBuf::from(path)),
+        None => Source::System,
+    };
+    Ok(AppleEngine::new(engrad_apple::Options {
+        source,
+        kept_programs: KEPT_PROGRAMS,
+        reference: Some(Arc::new(reference)),
+        ..engrad_apple::Options::default()
+    })?)
 }
 
 #[cfg(test)]

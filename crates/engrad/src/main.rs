@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine; 1 a check said no; 2 usage, unreadable input or environment. Errors are one line on stderr.
 #![forbid(unsafe_code)]
 
+mod affinity;
 mod commands;
 mod config;
 mod display;
@@ -42,6 +43,9 @@ enum Command {
     Export(commands::export::Arguments),
     /// Measure speed and memory.
     Bench(commands::bench::Arguments),
+    /// Check, run, compare, convert, draw and shrink MIL programs.
+    #[command(subcommand)]
+    Mil(commands::mil::Command),
     /// List the model presets.
     Models,
 }
@@ -59,10 +63,16 @@ fn main() -> ExitCode {
         Command::Data(arguments) => commands::data::run(arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Mil(command) => return finish(commands::mil::run(command)),
         Command::Models => commands::models(),
     };
+    finish(result.map(|()| ExitCode::SUCCESS))
+}
+
+/// The exit code; errors are shown.
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", display::one_line(&error));
             ExitCode::from(2)

@@ -1,149 +1,160 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use half::f16;
+use super::visit::{self, Tensor};
+use super::{Blob, BlobWriter, fault, record_at, stores};
+use crate::{Argument, ConstantData, DType, Literal, MilError, Payload, Program};
 
-use super::{BlobFile, BlobWriter, fault};
-use crate::{ArgumentKind, Constant, ConstantData, DType, Function, MilError, Operation, Program, ValueId};
+/// How often the bytes of the blob files may be copied by one program; more is taken for an attempt to exhaust memory.
+const MAX_COPIES: usize = 16;
 
-/// Most constants of one program that may copy the same blob; more is taken for an attempt to exhaust memory.
-const MAX_COPIES: u32 = 16;
-
-/// Moves fp16, fp32, int8 and uint8 constants of at least `min_elements` elements out of the text: the program with
-/// references to `path`, and the blob file to be written there. Scalars stay, and so do constants passed for an argument
-/// that must be a constant: its value has to be in the text for types to be inferred.
+/// Moves weights of at least `min_elements` elements out of the text: the program with references to `path`, and the
+/// blob file to be written there.
+///
+/// Weights are the payloads of constants, attributes and literal arguments that stand where the op table has a tensor, of
+/// a type that blobs [store](super::stores). Scalars stay, and so does what types may be inferred from: axes and shapes,
+/// 32-bit integers in general, and whatever an unknown operation takes.
 ///
 /// # Errors
-/// [`MilError::Blob`] if the program refers to `path` already, or the data of a constant to be moved is no whole number
-/// of elements of at least one.
+/// [`MilError::Blob`] if the program refers to `path` already, or the data of a constant to be moved is not of its type.
 pub fn externalize(
     program: &Program,
     path: &str,
     min_elements: usize,
 ) -> Result<(Program, Vec<u8>), MilError> {
     let mut writer = BlobWriter::new();
-    let moved = map_constants(program, |constant, attribute| {
-        if matches!(&constant.data, ConstantData::Blob { path: used, .. } if used == path) {
-            return Err(fault(0, format!("the program refers to {path} already")));
-        }
-        let large = constant.stored_elements().is_some_and(|n| n >= min_elements.max(1));
-        let stays = attribute || !large || constant.ty.rank() == 0;
-        let elements = if stays { None } else { to_bytes(&constant.data) };
-        let Some(elements) = elements else {
-            return Ok(constant.data.clone());
+    let mut moved = program.clone();
+    visit::program(&mut moved, &mut |tensor: Tensor<'_>| {
+        let Some(count) = tensor.data.len() else {
+            return match tensor.data {
+                ConstantData::Blob { path: used, .. } if used == path => {
+                    Err(fault(0, format!("the program refers to {path} already")))
+                }
+                _ => Ok(()),
+            };
         };
-        let offset = writer.add(constant.ty.dtype, &elements)?;
-        Ok(ConstantData::Blob { path: path.to_owned(), offset })
+        let values = matches!(tensor.dtype, DType::Int32 | DType::UInt32) || !stores(tensor.dtype);
+        if values || !tensor.is_weight || tensor.shape.is_empty() || count < min_elements.max(1) {
+            return Ok(());
+        }
+        let offset = writer.add_data(tensor.dtype, tensor.data)?;
+        *tensor.data = ConstantData::Blob { path: path.to_owned(), offset };
+        Ok(())
     })?;
     Ok((moved, writer.finish()))
 }
 
 /// Replaces every blob reference by the elements; `file` gives the content of the file of a path as the text has it.
+/// Records are found [by offset](record_at).
 ///
 /// # Errors
-/// [`MilError::Blob`] if a file is not given or damaged, if there is no blob at an offset, if a blob's type or size is
-/// not the constant's, or if more than 16 constants refer to one blob.
+/// [`MilError::Blob`] if a file is not given, there is no sound record at an offset, a record's type or number of elements is
+/// not the constant's, two records overlap, or the elements are more than 16 times the size of the files.
 pub fn inline<'a>(program: &Program, file: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Program, MilError> {
-    let mut files: HashMap<String, BlobFile<'a>> = HashMap::new();
-    let mut copies: HashMap<(String, u64), u32> = HashMap::new();
-    map_constants(program, |constant, _| {
-        let ConstantData::Blob { path, offset } = &constant.data else {
-            return Ok(constant.data.clone());
+    let mut files: HashMap<String, Records<'a>> = HashMap::new();
+    let (mut copied, mut available) = (0usize, 0usize);
+    let mut inlined = program.clone();
+    visit::program(&mut inlined, &mut |tensor: Tensor<'_>| {
+        let ConstantData::Blob { path, offset } = &*tensor.data else {
+            return Ok(());
         };
-        let path_text = path.escape_debug();
+        let (offset, name) = (*offset, path.escape_debug());
         if !files.contains_key(path) {
-            let bytes =
-                file(path).ok_or_else(|| fault(*offset, format!("there is no file `{path_text}`")))?;
-            files.insert(path.clone(), BlobFile::parse(bytes)?);
+            let bytes = file(path).ok_or_else(|| fault(offset, format!("there is no file `{name}`")))?;
+            available = available.saturating_add(bytes.len());
+            files.insert(path.clone(), Records { bytes, ends: BTreeMap::new() });
         }
-        let copied = copies.entry((path.clone(), *offset)).or_default();
-        *copied += 1;
-        if *copied > MAX_COPIES {
-            return Err(fault(
-                *offset,
-                format!("more than {MAX_COPIES} constants refer to this blob of `{path_text}`"),
-            ));
-        }
-        let (dtype, bytes) = match files.get(path) {
-            Some(file) => file.get(*offset)?,
-            None => return Err(fault(*offset, format!("there is no file `{path_text}`"))),
+        let blob = match files.get_mut(path) {
+            Some(records) => records.at(offset)?,
+            None => return Err(fault(offset, format!("there is no file `{name}`"))),
         };
-        let wanted = constant.ty.elements().checked_mul(constant.ty.dtype.size());
-        if dtype != constant.ty.dtype || wanted != Some(bytes.len()) {
-            let reason = format!("{} bytes of {dtype} in `{path_text}` for {}", bytes.len(), constant.ty);
-            return Err(fault(*offset, reason));
+        let wanted = tensor.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if blob.dtype != tensor.dtype || Some(blob.count) != wanted {
+            let reason = format!(
+                "{} elements of {} in `{name}` for a tensor<{}, {:?}>",
+                blob.count, blob.dtype, tensor.dtype, tensor.shape
+            );
+            return Err(fault(offset, reason));
         }
-        from_bytes(constant, bytes)
-    })
+        copied = copied.saturating_add(blob.bytes.len());
+        if copied > available.saturating_mul(MAX_COPIES) {
+            let reason = format!("the program copies the blobs of its files more than {MAX_COPIES} times");
+            return Err(fault(offset, reason));
+        }
+        *tensor.data = blob.decode()?;
+        Ok(())
+    })?;
+    Ok(inlined)
 }
 
-/// The same program with other constant data; `data` is told whether the constant is an attribute of some operation.
-/// Large data is never copied unless `data` does.
-fn map_constants(
-    program: &Program,
-    mut data: impl FnMut(&Constant, bool) -> Result<ConstantData, MilError>,
-) -> Result<Program, MilError> {
-    let mut function = |f: &Function| {
-        let attributes = attributes(f);
-        let operation = |op: &Operation| {
-            let attribute = op.results.iter().any(|r| attributes.contains(r));
-            let constant = match &op.constant {
-                Some(c) => Some(Constant { ty: c.ty.clone(), data: data(c, attribute)? }),
-                None => None,
-            };
-            Ok(Operation {
-                op: op.op,
-                arguments: op.arguments.clone(),
-                constant,
-                results: op.results.clone(),
-            })
-        };
-        Ok(Function {
-            name: f.name.clone(),
-            opset: f.opset.clone(),
-            values: f.values.clone(),
-            inputs: f.inputs.clone(),
-            ops: f.ops.iter().map(operation).collect::<Result<_, MilError>>()?,
-            outputs: f.outputs.clone(),
-        })
-    };
-    Ok(Program {
-        version: program.version,
-        build_info: program.build_info.clone(),
-        functions: program.functions.iter().map(&mut function).collect::<Result<_, MilError>>()?,
-    })
+/// A file and the records that have been read from it.
+struct Records<'a> {
+    bytes: &'a [u8],
+    /// Where each record ends, by its offset.
+    ends: BTreeMap<u64, u64>,
 }
 
-/// Values passed for an argument that must be a constant.
-fn attributes(function: &Function) -> HashSet<ValueId> {
-    let arguments = function.ops.iter().flat_map(|op| op.arguments.iter().map(|argument| (op.op, argument)));
-    arguments
-        .filter(|(op, (name, _))| {
-            let kind = op.info().argument(name).map(|spec| spec.kind);
-            !matches!(kind, Some(ArgumentKind::Tensor | ArgumentKind::Tensors))
-        })
-        .flat_map(|(_, (_, argument))| argument.values().iter().copied())
-        .collect()
+impl<'a> Records<'a> {
+    fn at(&mut self, offset: u64) -> Result<Blob<'a>, MilError> {
+        let blob = record_at(self.bytes, offset)?;
+        if self.ends.contains_key(&offset) {
+            return Ok(blob);
+        }
+        let before = self.ends.range(..offset).next_back().filter(|(_, end)| **end > offset);
+        let after = self.ends.range(offset..blob.end()).next();
+        if let Some((other, _)) = before.or(after) {
+            return Err(fault(offset, format!("the blob overlaps that at byte {other}")));
+        }
+        self.ends.insert(offset, blob.end());
+        Ok(blob)
+    }
 }
 
-/// Little-endian bytes of the types that are moved.
-fn to_bytes(data: &ConstantData) -> Option<Vec<u8>> {
-    Some(match data {
-        ConstantData::Fp16(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        ConstantData::Fp32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        ConstantData::Int8(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        ConstantData::UInt8(values) => values.clone(),
-        _ => return None,
-    })
+/// Paths of every blob file that the program refers to, as its text has them.
+pub fn paths(program: &Program) -> BTreeSet<&str> {
+    let functions = program.functions.iter();
+    let ops = functions.clone().flat_map(|function| &function.ops);
+    let arguments = ops.clone().flat_map(|op| &op.arguments).filter_map(|(_, argument)| match argument {
+        Argument::Literal(literal) => Some(literal),
+        _ => None,
+    });
+    let attributes = program.attributes.iter().chain(functions.flat_map(|f| &f.attributes));
+    let attributes = attributes.chain(ops.flat_map(|op| &op.attributes)).map(|(_, literal)| literal);
+    let mut paths = BTreeSet::new();
+    for literal in attributes.chain(arguments) {
+        match literal {
+            Literal::Tensor(constant) => path_of(&constant.data, &mut paths),
+            Literal::Composite { value, .. } => paths_of(value, &mut paths),
+        }
+    }
+    paths
 }
 
-fn from_bytes(constant: &Constant, bytes: &[u8]) -> Result<ConstantData, MilError> {
-    let (pairs, quads) = (bytes.as_chunks::<2>().0, bytes.as_chunks::<4>().0);
-    Ok(match constant.ty.dtype {
-        DType::Fp16 => ConstantData::Fp16(pairs.iter().map(|&b| f16::from_le_bytes(b)).collect()),
-        DType::Fp32 => ConstantData::Fp32(quads.iter().map(|&b| f32::from_le_bytes(b)).collect()),
-        DType::Int32 => ConstantData::Int32(quads.iter().map(|&b| i32::from_le_bytes(b)).collect()),
-        DType::Int8 => ConstantData::Int8(bytes.iter().map(|&b| b.cast_signed()).collect()),
-        DType::UInt8 => ConstantData::UInt8(bytes.to_vec()),
-        other => return Err(MilError::Constant(format!("blobs do not store {other}"))),
-    })
+fn path_of<'a>(data: &'a ConstantData, into: &mut BTreeSet<&'a str>) {
+    if let ConstantData::Blob { path, .. } = data {
+        into.insert(path);
+    }
+}
+
+fn paths_of<'a>(payload: &'a Payload, into: &mut BTreeSet<&'a str>) {
+    match payload {
+        Payload::Elements { data, .. } => path_of(data, into),
+        Payload::List(items) | Payload::Tuple(items) => items.iter().for_each(|item| paths_of(item, into)),
+        Payload::Dict(pairs) => pairs.iter().for_each(|(key, value)| {
+            paths_of(key, into);
+            paths_of(value, into);
+        }),
+    }
+}
+
+/// Refers to other paths; `path` gives the new one of each that changes.
+pub fn rename(program: &mut Program, path: impl Fn(&str) -> Option<String>) {
+    let visited = visit::program(program, &mut |tensor: Tensor<'_>| {
+        if let ConstantData::Blob { path: old, .. } = tensor.data
+            && let Some(new) = path(old)
+        {
+            *old = new;
+        }
+        Ok(())
+    });
+    debug_assert!(visited.is_ok());
 }

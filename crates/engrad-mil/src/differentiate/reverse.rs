@@ -17,7 +17,13 @@ pub fn differentiate(forward: &Function, request: &Request<'_>) -> Result<Derive
     pass.seed()?;
     for position in (0..forward.ops.len()).rev() {
         let op = &forward.ops[position];
-        let [result] = op.results[..] else { continue };
+        let [result] = op.results[..] else {
+            let wanted = |id: &ValueId| pass.active[id.index()] && !pass.cotangents[id.index()].is_empty();
+            if op.results.iter().any(wanted) {
+                return Err(pass.fault(format!("`{}` has several results", op.name())));
+            }
+            continue;
+        };
         if !pass.active[result.index()] || pass.cotangents[result.index()].is_empty() {
             continue;
         }
@@ -78,7 +84,7 @@ impl<'a> Reverse<'a> {
         let mut taps = Vec::new();
         for name in request.taps {
             let id = forward.named(name)?;
-            if forward.defining_op(id).is_some_and(|op| op.constant.is_none()) {
+            if forward.defining_op(id).is_some_and(|op| op.constant().is_none()) {
                 taps.push(id);
             }
         }
@@ -110,7 +116,7 @@ impl<'a> Reverse<'a> {
             // A value returned twice has one cotangent.
             if self.active[output.index()] && self.cotangents[output.index()].is_empty() {
                 let name = cotangent_name(&value.name);
-                let seed = self.backward.input(&name, value.ty.clone());
+                let seed = self.backward.input(&name, self.forward.ty(output).clone());
                 // An activation's cotangent has that name already, so its share from outside keeps its suffix.
                 if !matches!(value.definition, Definition::Input(_)) {
                     self.backward.rename_reserved(seed, &name);
@@ -150,25 +156,16 @@ impl<'a> Reverse<'a> {
         let op = match value.definition {
             Definition::Result { op, .. } if !tapped => &self.forward.ops[op],
             _ => {
-                let input = self.backward.input(&value.name, value.ty.clone());
+                let input = self.backward.input(&value.name, self.forward.ty(id).clone());
                 self.backward.rename_reserved(input, &value.name);
                 return Ok(input);
             }
         };
-        if let Some(constant) = &op.constant {
+        if let Some(constant) = op.constant() {
             return Ok(self.backward.constant(&value.name, constant.clone()));
         }
-        let map = |id: &ValueId| self.primals[id];
-        let arguments = op.arguments.iter().map(|(name, argument)| {
-            (
-                *name,
-                match argument {
-                    Argument::Value(id) => Argument::Value(map(id)),
-                    Argument::Tuple(ids) => Argument::Tuple(ids.iter().map(map).collect()),
-                },
-            )
-        });
-        let arguments = arguments.collect();
+        let arguments = op.arguments.iter().map(|(name, a)| (name.clone(), a.map(|id| self.primals[&id])));
+        let arguments: Vec<_> = arguments.collect();
         self.backward.op(op.op, &value.name, arguments)
     }
 
@@ -405,7 +402,7 @@ impl Vjp<'_, '_> {
 
     /// The operation's shape and type rules' view of its operands.
     pub(crate) fn operands(&self) -> Operands<'_> {
-        Operands::new(self.pass.forward, self.op.op, &self.op.arguments)
+        Operands::of(self.pass.forward, self.op)
     }
 
     /// A broken rule, as this pass's error.

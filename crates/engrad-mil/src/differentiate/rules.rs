@@ -280,8 +280,12 @@ pub(crate) fn slice_by_size(v: &mut Vjp<'_, '_>) -> Rule {
     if !v.wants(x)? {
         return Ok(());
     }
-    let begin = v.operands().ints("begin").map_err(|e| v.fault(e))?.to_vec();
+    let begin = v.operands().ints("begin").map_err(|e| v.fault(e))?;
     let (from, to) = (v.ty(x).shape.clone(), v.result_ty().shape.clone());
+    // The type rule holds these within x.
+    let absolute =
+        |(&b, &extent): (&i32, &usize)| if b < 0 { i64::from(b) + extent as i64 } else { i64::from(b) };
+    let begin: Vec<usize> = begin.iter().zip(&from).map(|pair| absolute(pair).max(0) as usize).collect();
     let cut: Vec<usize> = (0..from.len()).filter(|&i| from[i] != to[i]).collect();
     let mut share = v.cotangent;
     match cut.split_last() {
@@ -289,9 +293,9 @@ pub(crate) fn slice_by_size(v: &mut Vjp<'_, '_>) -> Rule {
         // All cut axes but one are padded at once; the last waits for slices that may fill its gaps.
         Some((&last, others)) => {
             for &axis in others {
-                share = v.pad(x, share, axis, begin[axis] as usize, from[axis])?;
+                share = v.pad(x, share, axis, begin[axis], from[axis])?;
             }
-            v.give_slice(x, last, begin[last] as usize, share);
+            v.give_slice(x, last, begin[last], share);
         }
     }
     Ok(())

@@ -1,196 +1,165 @@
-//! The op table: every operation, its arguments, its shape rule and its derivative rule, in one place.
+//! The op table: every operation with its arguments, defaults, shape rule, derivative rule and documentation.
 //!
-//! To add an operation: add a row to the table below, a shape rule in `shape.rs` if none fits, a derivative rule
-//! in `../differentiate/rules.rs` if it has one, and its arithmetic in each engine.
+//! One row stands for one operation; rows are grouped by subject in `table/`, shape rules beside them in `rules/`. To add
+//! an operation: its name in the list below, a row in a group, a shape rule if none fits, a derivative rule in
+//! `../differentiate/rules.rs` if it has one, and its arithmetic in each engine.
 
+mod documentation;
+mod equation;
 mod operands;
-mod shape;
+mod range;
+mod row;
+pub(crate) mod rules;
+mod table;
 
+use std::sync::LazyLock;
+
+pub use documentation::documentation;
+pub use equation::EinsumEquation;
 pub use operands::Operands;
+pub use range::range_length;
+pub use row::{ArgumentKind, ArgumentSpec, DTypes, Default, OpInfo, Opset};
 
-use crate::differentiate::{Vjp, rules};
-use crate::{MilError, TensorType};
+use crate::Type;
 
-/// What an argument must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArgumentKind {
-    /// A run-time tensor or a constant.
-    Tensor,
-    /// A tuple of tensors.
-    Tensors,
-    /// A constant integer scalar.
-    Int,
-    /// A constant list of integers.
-    Ints,
-    /// A constant truth value.
-    Bool,
-    /// A constant floating-point scalar.
-    Float,
-    /// A constant text.
-    String,
-}
-
-/// One argument of an operation.
-///
-/// All are required in programs this project writes: leaving one out is the usual cause of the device
-/// compiler's "unsupported op" (ane-facts 2.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArgumentSpec {
-    /// Name in the text.
-    pub name: &'static str,
-    /// What it must be.
-    pub kind: ArgumentKind,
-}
-
-type ShapeRule = fn(&Operands<'_>) -> Result<TensorType, String>;
-type DerivativeRule = fn(&mut Vjp<'_, '_>) -> Result<(), MilError>;
-
-/// One row of the op table.
-#[derive(Debug)]
-pub struct OpInfo {
-    /// The operation.
-    pub op: Op,
-    /// Name in the text.
-    pub name: &'static str,
-    /// Arguments in canonical order.
-    pub arguments: &'static [ArgumentSpec],
-    /// Result type from argument types; `None` only for `const`, whose type is its payload's.
-    pub shape: Option<ShapeRule>,
-    /// Vector-Jacobian product, where the operation is differentiable.
-    pub(crate) derivative: Option<DerivativeRule>,
-}
-
-macro_rules! op_table {
-    ($( $op:ident $name:literal ($($arg:ident : $kind:ident),*) shape $shape:expr, derivative $rule:expr; $doc:literal )*) => {
+macro_rules! ops {
+    ($( $op:ident $name:literal )*) => {
         /// An operation; [`Op::info`] gives its row of the table.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Op { $( #[doc = $doc] $op, )* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "the op table documents each; docs/ops.md is made from it")]
+        pub enum Op { $( $op, )* }
 
-        static TABLE: &[OpInfo] = &[ $( OpInfo {
-            op: Op::$op,
-            name: $name,
-            arguments: &[ $( ArgumentSpec { name: stringify!($arg), kind: ArgumentKind::$kind } ),* ],
-            shape: $shape,
-            derivative: $rule,
-        }, )* ];
+        const NAMES: &[&str] = &[ $( $name, )* ];
+        const OPS: &[Op] = &[ $( Op::$op, )* ];
     };
 }
 
-op_table! {
-    Const "const" () shape None, derivative None;
-        "A named constant; its payload is [`crate::Operation::constant`]."
+ops! {
+    Unknown "?"
+    Const "const"
 
-    Add "add" (x: Tensor, y: Tensor) shape Some(shape::broadcast), derivative Some(rules::add);
-        "x + y, broadcast."
-    Sub "sub" (x: Tensor, y: Tensor) shape Some(shape::broadcast), derivative Some(rules::sub);
-        "x − y, broadcast."
-    Mul "mul" (x: Tensor, y: Tensor) shape Some(shape::broadcast), derivative Some(rules::mul);
-        "x · y elementwise, broadcast."
-    RealDiv "real_div" (x: Tensor, y: Tensor) shape Some(shape::broadcast), derivative Some(rules::real_div);
-        "x / y, broadcast."
-    Maximum "maximum" (x: Tensor, y: Tensor) shape Some(shape::broadcast), derivative None;
-        "The larger of x and y, broadcast."
-    Minimum "minimum" (x: Tensor, y: Tensor) shape Some(shape::broadcast), derivative None;
-        "The smaller of x and y, broadcast."
+    Add "add" Sub "sub" Mul "mul" RealDiv "real_div" FloorDiv "floor_div" Mod "mod" Pow "pow"
+    Maximum "maximum" Minimum "minimum"
+    Equal "equal" NotEqual "not_equal" Less "less" LessEqual "less_equal" Greater "greater"
+    GreaterEqual "greater_equal"
+    LogicalAnd "logical_and" LogicalOr "logical_or" LogicalXor "logical_xor" LogicalNot "logical_not"
+    Select "select"
 
-    Exp "exp" (x: Tensor) shape Some(shape::float_unary), derivative Some(rules::exp);
-        "e^x."
-    Log "log" (epsilon: Float, x: Tensor) shape Some(shape::float_unary), derivative Some(rules::log);
-        "ln(x + epsilon)."
-    Sqrt "sqrt" (x: Tensor) shape Some(shape::float_unary), derivative Some(rules::sqrt);
-        "√x."
-    Rsqrt "rsqrt" (epsilon: Float, x: Tensor) shape Some(shape::float_unary), derivative Some(rules::rsqrt);
-        "1/√(x + epsilon)."
-    Inverse "inverse" (epsilon: Float, x: Tensor) shape Some(shape::float_unary), derivative Some(rules::inverse);
-        "1/(x + epsilon)."
-    Square "square" (x: Tensor) shape Some(shape::float_unary), derivative Some(rules::square);
-        "x²."
-    Relu "relu" (x: Tensor) shape Some(shape::float_unary), derivative None;
-        "max(x, 0)."
-    Sigmoid "sigmoid" (x: Tensor) shape Some(shape::float_unary), derivative Some(rules::sigmoid);
-        "1/(1 + e^−x)."
-    Silu "silu" (x: Tensor) shape Some(shape::float_unary), derivative Some(rules::silu);
-        "x · sigmoid(x)."
-    Tanh "tanh" (x: Tensor) shape Some(shape::float_unary), derivative Some(rules::tanh);
-        "Hyperbolic tangent."
-    Identity "identity" (x: Tensor) shape Some(shape::same), derivative Some(rules::identity);
-        "x."
-    Cast "cast" (dtype: String, x: Tensor) shape Some(shape::cast), derivative Some(rules::cast);
-        "x converted to another element type."
+    Abs "abs" Acos "acos" Asin "asin" Atan "atan" Atanh "atanh" Ceil "ceil" Clip "clip" Cos "cos" Cosh "cosh"
+    Erf "erf" Exp "exp" Exp2 "exp2" Floor "floor" Inverse "inverse" Log "log" Round "round" Rsqrt "rsqrt"
+    Sign "sign" Sin "sin" Sinh "sinh" Sqrt "sqrt" Square "square" Tan "tan" Tanh "tanh" Threshold "threshold"
+    Cast "cast" Identity "identity"
 
-    Softmax "softmax" (axis: Int, x: Tensor) shape Some(shape::softmax), derivative Some(rules::softmax);
-        "e^x normalised to sum one along an axis."
-    ReduceSum "reduce_sum" (axes: Ints, keep_dims: Bool, x: Tensor) shape Some(shape::reduce), derivative Some(rules::reduce_sum);
-        "Sum over axes."
-    ReduceMean "reduce_mean" (axes: Ints, keep_dims: Bool, x: Tensor) shape Some(shape::reduce), derivative Some(rules::reduce_mean);
-        "Mean over axes."
-    ReduceMax "reduce_max" (axes: Ints, keep_dims: Bool, x: Tensor) shape Some(shape::reduce), derivative None;
-        "Maximum over axes."
+    ClampedRelu "clamped_relu" Elu "elu" Gelu "gelu" LeakyRelu "leaky_relu" LinearActivation "linear_activation"
+    Prelu "prelu" Relu "relu" Relu6 "relu6" ScaledTanh "scaled_tanh" Sigmoid "sigmoid"
+    SigmoidHard "sigmoid_hard" Silu "silu" Softplus "softplus" SoftplusParametric "softplus_parametric"
+    Softmax "softmax" Softsign "softsign" ThresholdedRelu "thresholded_relu"
 
-    Matmul "matmul" (transpose_x: Bool, transpose_y: Bool, x: Tensor, y: Tensor) shape Some(shape::matmul), derivative Some(rules::matmul);
-        "Matrix product over the last two dimensions, leading ones broadcast."
+    ReduceArgmax "reduce_argmax" ReduceArgmin "reduce_argmin" ReduceL1Norm "reduce_l1_norm"
+    ReduceL2Norm "reduce_l2_norm" ReduceLogSum "reduce_log_sum" ReduceLogSumExp "reduce_log_sum_exp"
+    ReduceMax "reduce_max" ReduceMean "reduce_mean" ReduceMin "reduce_min" ReduceProd "reduce_prod"
+    ReduceSum "reduce_sum" ReduceSumSquare "reduce_sum_square" Cumsum "cumsum"
 
-    Reshape "reshape" (shape: Ints, x: Tensor) shape Some(shape::reshape), derivative Some(rules::reshape_like);
-        "The same elements in another shape."
-    ExpandDims "expand_dims" (axes: Ints, x: Tensor) shape Some(shape::expand_dims), derivative Some(rules::reshape_like);
-        "Inserts dimensions of extent one."
-    Squeeze "squeeze" (axes: Ints, x: Tensor) shape Some(shape::squeeze), derivative Some(rules::reshape_like);
-        "Removes dimensions of extent one."
-    Transpose "transpose" (perm: Ints, x: Tensor) shape Some(shape::transpose), derivative Some(rules::transpose);
-        "Dimensions in another order: result dimension `i` is dimension `perm[i]` of x."
-    SliceBySize "slice_by_size" (begin: Ints, size: Ints, x: Tensor) shape Some(shape::slice_by_size), derivative Some(rules::slice_by_size);
-        "The block of `size` elements from `begin`; size −1 means to the end."
-    Concat "concat" (axis: Int, interleave: Bool, values: Tensors) shape Some(shape::concat), derivative Some(rules::concat);
-        "Tensors joined along an axis."
+    Matmul "matmul" Linear "linear" Einsum "einsum"
+    ScaledDotProductAttention "scaled_dot_product_attention"
+
+    BatchNorm "batch_norm" InstanceNorm "instance_norm" L2Norm "l2_norm" LayerNorm "layer_norm"
+    LocalResponseNorm "local_response_norm"
+
+    Conv "conv" ConvQuantized "conv_quantized" ConvTranspose "conv_transpose"
+    AvgPool "avg_pool" L2Pool "l2_pool" MaxPool "max_pool"
+
+    Affine "affine" Crop "crop" CropResize "crop_resize" Resample "resample" Resize "resize"
+    ResizeBilinear "resize_bilinear" ResizeNearestNeighbor "resize_nearest_neighbor"
+    UpsampleBilinear "upsample_bilinear" UpsampleNearestNeighbor "upsample_nearest_neighbor"
+    NonMaximumSuppression "non_maximum_suppression"
+
+    Gru "gru" Lstm "lstm" Rnn "rnn"
+
+    ConstexprAffineDequantize "constexpr_affine_dequantize"
+    ConstexprBlockwiseShiftScale "constexpr_blockwise_shift_scale" ConstexprCast "constexpr_cast"
+    ConstexprLutToDense "constexpr_lut_to_dense" ConstexprLutToSparse "constexpr_lut_to_sparse"
+    ConstexprSparseBlockwiseShiftScale "constexpr_sparse_blockwise_shift_scale"
+    ConstexprSparseToDense "constexpr_sparse_to_dense"
+    Quantize "quantize" Dequantize "dequantize"
+
+    Reshape "reshape" ReshapeLike "reshape_like" ExpandDims "expand_dims" Squeeze "squeeze"
+    Transpose "transpose" Flatten2d "flatten2d" Concat "concat" Stack "stack" Split "split" Tile "tile"
+    Pad "pad" Reverse "reverse" ReverseSequence "reverse_sequence" SliceByIndex "slice_by_index"
+    SliceBySize "slice_by_size" SliceUpdate "slice_update" SlidingWindows "sliding_windows"
+    DepthToSpace "depth_to_space" SpaceToDepth "space_to_depth" BatchToSpace "batch_to_space"
+    SpaceToBatch "space_to_batch" PixelShuffle "pixel_shuffle" PixelUnshuffle "pixel_unshuffle"
+    BandPart "band_part"
+
+    Gather "gather" GatherAlongAxis "gather_along_axis" GatherNd "gather_nd" Scatter "scatter"
+    ScatterAlongAxis "scatter_along_axis" ScatterNd "scatter_nd"
+
+    Argsort "argsort" Topk "topk" NonZero "non_zero" OneHot "one_hot" Shape "shape" Fill "fill"
+    FillLike "fill_like" Range1d "range_1d" Classify "classify"
+
+    RandomBernoulli "random_bernoulli" RandomCategorical "random_categorical" RandomNormal "random_normal"
+    RandomUniform "random_uniform"
+
+    Cond "cond" WhileLoop "while_loop" MakeList "make_list" ListGather "list_gather"
+    ListLength "list_length" ListRead "list_read" ListScatter "list_scatter" ListWrite "list_write"
+    ReadState "read_state" WriteState "write_state" CoremlUpdateState "coreml_update_state"
 }
+
+static ROWS: LazyLock<Vec<OpInfo>> = LazyLock::new(|| {
+    let mut rows: Vec<OpInfo> = OPS.iter().map(|&op| row::row(op, &[], None, "")).collect();
+    for row in table::groups().flat_map(|(_, rows)| rows) {
+        rows[row.op as usize] = *row;
+    }
+    rows
+});
 
 impl Op {
     /// This operation's row of the table.
     pub fn info(self) -> &'static OpInfo {
-        // The enum and the table come from one list, so positions agree; a test holds this.
-        &TABLE[self as usize]
+        // One row for each variant, in order of the enum.
+        &ROWS[self as usize]
     }
 
     /// Name in the text.
     pub fn name(self) -> &'static str {
-        self.info().name
+        NAMES[self as usize]
     }
 
     /// The operation of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        TABLE.iter().find(|row| row.name == name).map(|row| row.op)
+        static SORTED: LazyLock<Vec<(&str, Op)>> = LazyLock::new(|| {
+            let mut names: Vec<_> = Op::all().map(|op| (op.name(), op)).collect();
+            names.sort_unstable();
+            names
+        });
+        SORTED.binary_search_by_key(&name, |(n, _)| n).ok().map(|at| SORTED[at].1)
     }
 
-    /// Every operation, in table order.
+    /// Every operation of the table, in its order; [`Op::Unknown`] is none.
     pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|row| row.op)
+        OPS.iter().copied().skip(1)
     }
 }
 
-impl OpInfo {
-    /// Whether the operation has a derivative rule.
-    pub fn is_differentiable(&self) -> bool {
-        self.derivative.is_some()
-    }
-
-    /// The argument of that name.
-    pub fn argument(&self, name: &str) -> Option<&'static ArgumentSpec> {
-        self.arguments.iter().find(|a| a.name == name)
-    }
+/// The groups of the table with their headings, for documentation.
+pub fn groups() -> impl Iterator<Item = (&'static str, &'static [OpInfo])> {
+    table::groups()
 }
 
-/// The result type of an operation, from its operands.
+/// The result types of an operation, from its operands.
 ///
 /// # Errors
 /// The broken rule, in words.
-pub fn infer(op: Op, operands: &Operands<'_>) -> Result<TensorType, String> {
+pub fn infer(op: Op, operands: &Operands<'_>) -> Result<Vec<Type>, String> {
     operands.check_kinds()?;
-    let rule = op.info().shape.ok_or_else(|| "its type is its value's".to_owned())?;
-    let ty = rule(operands)?;
-    if !ty.is_bounded() {
-        return Err(format!("result {ty} is empty, too large or of too high a rank"));
+    let rule = op.info().rule.ok_or_else(|| "its type is its value's".to_owned())?;
+    let types = rule(operands)?;
+    for ty in types.iter().filter_map(Type::tensor) {
+        if !ty.is_bounded() {
+            return Err(format!("result {ty} is too large or of too high a rank"));
+        }
     }
-    Ok(ty)
+    Ok(types)
 }
 
 #[cfg(test)]
@@ -198,17 +167,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_rows_stand_at_their_enum_positions() {
-        for (position, row) in TABLE.iter().enumerate() {
-            assert_eq!(row.op as usize, position);
-            assert_eq!(Op::from_name(row.name), Some(row.op));
+    fn every_operation_has_exactly_one_row() {
+        let mut rows: Vec<Op> = table::groups().flat_map(|(_, rows)| rows).map(|row| row.op).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, Op::all().collect::<Vec<_>>());
+        for op in Op::all() {
+            assert_eq!(Op::from_name(op.name()), Some(op));
         }
     }
 
     #[test]
     fn arguments_are_listed_in_the_canonical_alphabetical_order() {
-        for row in TABLE {
-            assert!(row.arguments.is_sorted_by_key(|a| a.name), "{}", row.name);
+        for op in Op::all() {
+            assert!(op.info().arguments.is_sorted_by_key(|a| a.name), "{}", op.name());
+        }
+    }
+
+    #[test]
+    fn every_row_is_documented_and_all_but_const_have_a_shape_rule() {
+        for op in Op::all() {
+            let info = op.info();
+            assert!(info.doc.ends_with('.'), "{}", op.name());
+            assert_eq!(info.rule.is_none(), op == Op::Const, "{}", op.name());
         }
     }
 }

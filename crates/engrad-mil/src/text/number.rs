@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-/// A binary interchange format narrow enough for 32 bits.
+/// A binary interchange format of at most 64 bits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Format {
     fraction_bits: u32,
@@ -13,6 +13,9 @@ pub(super) struct Format {
 
 pub(super) const HALF: Format = Format { fraction_bits: 10, exponent_bits: 5 };
 pub(super) const SINGLE: Format = Format { fraction_bits: 23, exponent_bits: 8 };
+pub(super) const DOUBLE: Format = Format { fraction_bits: 52, exponent_bits: 11 };
+/// bfloat16.
+pub(super) const BRAIN: Format = Format { fraction_bits: 7, exponent_bits: 8 };
 
 impl Format {
     const fn width(self) -> u32 {
@@ -28,26 +31,26 @@ impl Format {
         1 - self.bias()..=self.bias()
     }
 
-    const fn sign(self) -> u32 {
+    const fn sign(self) -> u64 {
         1 << (self.width() - 1)
     }
 
-    const fn fraction(self) -> u32 {
+    const fn fraction(self) -> u64 {
         (1 << self.fraction_bits) - 1
     }
 
-    const fn infinity(self) -> u32 {
+    const fn infinity(self) -> u64 {
         self.sign() - 1 - self.fraction()
     }
 
     /// The NaN that `nan` stands for; every other one is written as its bits.
-    const fn nan(self) -> u32 {
+    const fn nan(self) -> u64 {
         self.infinity() | 1 << (self.fraction_bits - 1)
     }
 }
 
 /// Appends the canonical text of a number: `0x1.8p-3`, `inf`, `nan`, or the bits of an unusual NaN.
-pub(super) fn write(out: &mut String, format: Format, bits: u32) {
+pub(super) fn write(out: &mut String, format: Format, bits: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     if bits & !format.sign() > format.infinity() {
         if bits == format.nan() {
@@ -68,7 +71,7 @@ pub(super) fn write(out: &mut String, format: Format, bits: u32) {
         return out.push_str("0x0p+0");
     }
     let mut fraction = magnitude & format.fraction();
-    let mut exponent = i64::from(magnitude >> format.fraction_bits) - format.bias();
+    let mut exponent = (magnitude >> format.fraction_bits) as i64 - format.bias();
     if magnitude <= format.fraction() {
         let shift = format.fraction_bits - fraction.ilog2();
         fraction = (fraction << shift) & format.fraction();
@@ -77,15 +80,15 @@ pub(super) fn write(out: &mut String, format: Format, bits: u32) {
     out.push_str("0x1");
     if fraction != 0 {
         out.push('.');
-        let mut left = fraction << (32 - format.fraction_bits);
+        let mut left = fraction << (64 - format.fraction_bits);
         while left != 0 {
-            out.push(char::from(DIGITS[(left >> 28) as usize]));
+            out.push(char::from(DIGITS[(left >> 60) as usize]));
             left <<= 4;
         }
     }
     out.push_str(if exponent < 0 { "p-" } else { "p+" });
     let exponent = exponent.unsigned_abs();
-    for power in [100, 10, 1] {
+    for power in [1000, 100, 10, 1] {
         if exponent >= power || power == 1 {
             out.push(char::from(DIGITS[(exponent / power % 10) as usize]));
         }
@@ -93,7 +96,7 @@ pub(super) fn write(out: &mut String, format: Format, bits: u32) {
 }
 
 /// The bits of a number's text; the error says what is wrong with it.
-pub(super) fn read(format: Format, text: &[u8]) -> Result<u32, &'static str> {
+pub(super) fn read(format: Format, text: &[u8]) -> Result<u64, &'static str> {
     let (sign, magnitude) = match text {
         [b'-', rest @ ..] => (format.sign(), rest),
         rest => (0, rest),
@@ -105,8 +108,8 @@ pub(super) fn read(format: Format, text: &[u8]) -> Result<u32, &'static str> {
             Hexadecimal::Number(number) => number.round(format).ok_or(TOO_LARGE)?,
             Hexadecimal::Bits(_) if sign != 0 => return Err("a bit pattern takes no sign"),
             Hexadecimal::Bits(bits) => {
-                let fits = u32::try_from(bits).ok().filter(|b| b >> (format.width() - 1) <= 1);
-                return fits.ok_or("the bit pattern is wider than the type");
+                let fits = bits >> (format.width() - 1) <= 1;
+                return fits.then_some(bits).ok_or("the bit pattern is wider than the type");
             }
         },
         decimal_digits => decimal(format, decimal_digits)?,
@@ -126,7 +129,7 @@ struct Number {
 
 impl Number {
     /// Bits of the nearest number of the format, ties to even; `None` beyond its largest.
-    fn round(&self, format: Format) -> Option<u32> {
+    fn round(&self, format: Format) -> Option<u64> {
         let Some(lead) = self.mantissa.checked_ilog2() else {
             return Some(0);
         };
@@ -152,7 +155,7 @@ impl Number {
         // A carry out of the fraction raises the exponent field by itself, from subnormal to normal too.
         let field = unit + fraction_bits - format.exponents().start();
         let bits = units + ((field as u64) << format.fraction_bits);
-        u32::try_from(bits).ok().filter(|&b| b < format.infinity())
+        Some(bits).filter(|&b| b < format.infinity())
     }
 }
 
@@ -205,21 +208,24 @@ fn hexadecimal(text: &[u8]) -> Result<Hexadecimal, &'static str> {
     }
 }
 
-/// Decimal text; half precision is reached through double precision.
-fn decimal(format: Format, text: &[u8]) -> Result<u32, &'static str> {
+/// Decimal text; the 16-bit formats are reached through double precision.
+fn decimal(format: Format, text: &[u8]) -> Result<u64, &'static str> {
     if !matches!(text, [b'0'..=b'9' | b'.', ..]) {
         return Err(NOT_A_NUMBER);
     }
     let text = std::str::from_utf8(text).map_err(|_| NOT_A_NUMBER)?;
     if format.width() == 32 {
         let value = text.parse::<f32>().map_err(|_| NOT_A_NUMBER)?;
-        return value.is_finite().then_some(value.to_bits()).ok_or(TOO_LARGE);
+        return value.is_finite().then_some(u64::from(value.to_bits())).ok_or(TOO_LARGE);
     }
     let value = text.parse::<f64>().map_err(|_| NOT_A_NUMBER)?;
     if !value.is_finite() {
         return Err(TOO_LARGE);
     }
     let bits = value.to_bits();
+    if format.width() == 64 {
+        return Ok(bits);
+    }
     let (field, fraction) = ((bits >> 52) as i64, bits & ((1 << 52) - 1));
     let hidden = u64::from(field != 0) << 52;
     Number { mantissa: hidden | fraction, exponent: field.max(1) - 1075, inexact: false }
@@ -233,7 +239,7 @@ mod tests {
 
     use super::*;
 
-    fn text(format: Format, bits: u32) -> String {
+    fn text(format: Format, bits: u64) -> String {
         let mut out = String::new();
         write(&mut out, format, bits);
         out
@@ -241,9 +247,11 @@ mod tests {
 
     #[test]
     fn every_half_comes_back_from_its_text() {
-        for bits in 0..=u32::from(u16::MAX) {
-            let text = text(HALF, bits);
-            assert_eq!(read(HALF, text.as_bytes()), Ok(bits), "{text}");
+        for bits in 0..=u64::from(u16::MAX) {
+            for format in [HALF, BRAIN] {
+                let text = text(format, bits);
+                assert_eq!(read(format, text.as_bytes()), Ok(bits), "{text}");
+            }
         }
     }
 
@@ -252,10 +260,21 @@ mod tests {
         let spread = (0..20_000u32).map(|i| i.wrapping_mul(0x9E37_79B9));
         let edges =
             [0, 1, 0x7f_ffff, 0x80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7f80_0001, 0x7fc0_0000, 0xffc0_0000];
-        for bits in spread.chain(edges) {
+        for bits in spread.chain(edges).map(u64::from) {
             let text = text(SINGLE, bits);
             assert_eq!(read(SINGLE, text.as_bytes()), Ok(bits), "{text}");
         }
+    }
+
+    #[test]
+    fn doubles_come_back_from_their_text() {
+        let spread = (0..20_000u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let edges = [0, 1, 1 << 52, f64::MAX.to_bits(), f64::INFINITY.to_bits(), f64::NAN.to_bits() | 1];
+        for bits in spread.chain(edges) {
+            let text = text(DOUBLE, bits);
+            assert_eq!(read(DOUBLE, text.as_bytes()), Ok(bits), "{text}");
+        }
+        assert_eq!(read(DOUBLE, b"0.1"), Ok(0.1f64.to_bits()));
     }
 
     #[test]
@@ -269,9 +288,9 @@ mod tests {
             (f32::NEG_INFINITY, "-inf"),
             (f32::NAN, "nan"),
         ] {
-            assert_eq!(text(HALF, u32::from(f16::from_f32(value).to_bits())), expected);
+            assert_eq!(text(HALF, u64::from(f16::from_f32(value).to_bits())), expected);
         }
-        assert_eq!(text(SINGLE, 0.091_632_88f32.to_bits()), "0x1.77540ap-4");
+        assert_eq!(text(SINGLE, u64::from(0.091_632_88f32.to_bits())), "0x1.77540ap-4");
         assert_eq!(text(SINGLE, 1), "0x1p-149");
         assert_eq!(text(HALF, 0x7e01), "0x7e01");
     }

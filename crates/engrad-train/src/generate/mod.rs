@@ -12,7 +12,7 @@ use engrad_mil::pack::InputLayout;
 use engrad_store::Model;
 use rayon::ThreadPool;
 
-use crate::{Network, NetworkOptions, TrainError, Vocabulary};
+use crate::{GradientPrecision, Network, NetworkOptions, Recompute, TrainError, Vocabulary};
 
 /// Shortest programs compiled; contexts grow by doubling from here.
 const SHORTEST: usize = 32;
@@ -65,9 +65,12 @@ impl<'a> Generator<'a> {
             _ => {
                 let options = NetworkOptions {
                     sequence: needed,
+                    batch: 1,
                     dtype: self.options.dtype,
                     layout: self.options.layout,
                     training: false,
+                    recompute: Recompute::None,
+                    gradient_precision: GradientPrecision::F32,
                     vocabulary: self.vocabulary.clone(),
                 };
                 let mut network =
@@ -76,8 +79,8 @@ impl<'a> Generator<'a> {
                 network
             }
         };
-        network.forward(self.model, tokens)?;
-        let logits = network.logits_at(tokens.len() - 1);
+        network.forward(self.model, &[tokens])?;
+        let logits = network.logits_at(self.model, tokens.len() - 1)?;
         self.network = Some(network);
         Ok(logits)
     }

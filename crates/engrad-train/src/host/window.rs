@@ -1,4 +1,5 @@
-use engrad_engine::{Port, Surface};
+use engrad_engine::{Port, ReadGuard, Surface};
+use engrad_kernels::{Matrix, Operand};
 use engrad_mil::DType;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -6,6 +7,31 @@ use rayon::prelude::*;
 
 /// Rows below this many elements in all are converted on the calling thread.
 const PARALLEL: usize = 1 << 14;
+
+/// Rows of a window where they lie, for products that read their own number format.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rows<'a> {
+    /// Elements from the first row's first column on.
+    Fp16 { data: &'a [f16], columns: usize, stride: usize },
+    /// As above.
+    Fp32 { data: &'a [f32], columns: usize, stride: usize },
+}
+
+impl<'a> Rows<'a> {
+    /// `count` rows from `first`, as a factor, or its transpose.
+    pub(crate) fn operand(self, first: usize, count: usize, transposed: bool) -> Operand<'a> {
+        macro_rules! view {
+            ($data:expr, $columns:expr, $stride:expr) => {{
+                let matrix = Matrix::new(&$data[first * $stride..], count, $columns, $stride);
+                if transposed { matrix.transposed().into() } else { matrix.into() }
+            }};
+        }
+        match self {
+            Self::Fp16 { data, columns, stride } => view!(data, columns, stride),
+            Self::Fp32 { data, columns, stride } => view!(data, columns, stride),
+        }
+    }
+}
 
 /// A rectangle of a surface: some or all columns of its rows, as f32 from outside.
 #[derive(Debug, Clone)]
@@ -49,6 +75,20 @@ impl Window {
     /// Whether two windows look at the same memory.
     pub(crate) fn shares_surface(&self, other: &Self) -> bool {
         self.surface.is_same(&other.surface)
+    }
+
+    /// Locks the surface for reading.
+    pub(crate) fn read(&self) -> ReadGuard<'_> {
+        self.surface.read()
+    }
+
+    /// The rows, of a surface locked by [`Window::read`] of a window on it.
+    pub(crate) fn view<'a>(&self, guard: &'a ReadGuard<'_>) -> Rows<'a> {
+        let (columns, stride) = (self.columns, self.stride);
+        match self.dtype {
+            DType::Fp32 => Rows::Fp32 { data: &guard.fp32()[self.offset..], columns, stride },
+            _ => Rows::Fp16 { data: &guard.fp16()[self.offset..], columns, stride },
+        }
     }
 
     /// Writes every row: `fill` gets the row's number and a buffer of its columns.
@@ -132,72 +172,111 @@ impl Window {
         });
     }
 
-    /// Reads all rows, in order and in parallel: `take` gets the row's number, its columns and the state of its
-    /// block of rows; the blocks' states come back in order.
-    pub(crate) fn read_blocks<S: Send>(
+    /// Writes the first rows, one for each item: `fill` gets the item and a buffer of the row's columns.
+    pub(crate) fn write_items<T: Send>(&self, items: Vec<T>, fill: impl Fn(T, &mut [f32]) + Sync) {
+        let (offset, columns) = (self.offset, self.columns);
+        let mut guard = self.surface.write();
+        let count = items.len().min(self.rows);
+        match self.dtype {
+            DType::Fp32 => {
+                let lines = guard.fp32_mut().par_chunks_mut(self.stride).take(count).with_min_len(8);
+                lines.zip(items).for_each(|(line, item)| fill(item, &mut line[offset..offset + columns]));
+            }
+            _ => {
+                let lines = guard.fp16_mut().par_chunks_mut(self.stride).take(count).with_min_len(8);
+                lines.zip(items).for_each_init(
+                    || vec![0.0; columns],
+                    |buffer, (line, item)| {
+                        fill(item, buffer);
+                        line[offset..offset + columns].convert_from_f32_slice(buffer);
+                    },
+                );
+            }
+        }
+    }
+
+    /// Reads all rows in parallel, in blocks: `take` gets the first row's number and the block's rows, dense. What it
+    /// returns comes back in order.
+    pub(crate) fn map_blocks<S: Send>(
         &self,
         rows_per_block: usize,
-        start: impl Fn() -> S + Sync,
-        take: impl Fn(&mut S, usize, &[f32]) + Sync,
+        take: impl Fn(usize, &[f32]) -> S + Sync,
     ) -> Vec<S> {
         let guard = self.surface.read();
-        let blocks = self.rows.div_ceil(rows_per_block);
         let (fp16, fp32) = match self.dtype {
             DType::Fp32 => (None, Some(guard.fp32())),
             _ => (Some(guard.fp16()), None),
         };
-        (0..blocks)
+        (0..self.rows.div_ceil(rows_per_block))
             .into_par_iter()
-            .map(|block| {
-                let mut state = start();
-                let mut buffer = vec![0.0; self.columns];
-                for row in block * rows_per_block..self.rows.min((block + 1) * rows_per_block) {
-                    let place =
-                        row * self.stride + self.offset..row * self.stride + self.offset + self.columns;
-                    if let Some(elements) = fp32 {
-                        take(&mut state, row, &elements[place]);
-                    } else if let Some(elements) = fp16 {
-                        elements[place].convert_to_f32_slice(&mut buffer);
-                        take(&mut state, row, &buffer);
+            .map_init(Vec::new, |buffer: &mut Vec<f32>, block| {
+                let first = block * rows_per_block;
+                let count = rows_per_block.min(self.rows - first);
+                buffer.resize(count * self.columns, 0.0);
+                for (i, line) in buffer.chunks_mut(self.columns).enumerate() {
+                    let place = self.place(first + i);
+                    match (fp32, fp16) {
+                        (Some(elements), _) => line.copy_from_slice(&elements[place]),
+                        (_, Some(elements)) => elements[place].convert_to_f32_slice(line),
+                        _ => {}
                     }
                 }
-                state
+                take(first, buffer)
             })
+            .collect()
+    }
+
+    /// Elements of a row's columns.
+    fn place(&self, row: usize) -> std::ops::Range<usize> {
+        let start = row * self.stride + self.offset;
+        start..start + self.columns
+    }
+
+    /// Combines all rows with dense ones, which may be longer, in blocks: `combine` gets the state of its block, the
+    /// row's number, the dense row and the window's row. The blocks' states come back in order.
+    pub(crate) fn zip_blocks<S: Send>(
+        &self,
+        dense: &mut [f32],
+        rows_per_block: usize,
+        start: impl Fn() -> S + Sync,
+        combine: impl Fn(&mut S, usize, &mut [f32], &[f32]) + Sync,
+    ) -> Vec<S> {
+        let guard = self.surface.read();
+        let length = dense.len() / self.rows;
+        let (fp16, fp32) = match self.dtype {
+            DType::Fp32 => (None, Some(guard.fp32())),
+            _ => (Some(guard.fp16()), None),
+        };
+        dense
+            .par_chunks_mut(rows_per_block * length)
+            .enumerate()
+            .map_init(
+                || vec![0.0; self.columns],
+                |buffer, (block, lines)| {
+                    let mut state = start();
+                    for (i, line) in lines.chunks_mut(length).enumerate() {
+                        let row = block * rows_per_block + i;
+                        match (fp32, fp16) {
+                            (Some(elements), _) => {
+                                combine(&mut state, row, line, &elements[self.place(row)]);
+                            }
+                            (_, Some(elements)) => {
+                                elements[self.place(row)].convert_to_f32_slice(buffer);
+                                combine(&mut state, row, line, buffer);
+                            }
+                            _ => {}
+                        }
+                    }
+                    state
+                },
+            )
             .collect()
     }
 
     /// Reads all rows into dense ones; `into` is resized to fit.
     pub(crate) fn read_into(&self, into: &mut Vec<f32>) {
         into.resize(self.rows * self.columns, 0.0);
-        self.for_each_dense(into, |line, row| line.copy_from_slice(row));
-    }
-
-    /// Combines all rows with dense ones: `combine` gets the dense row and the window's row.
-    pub(crate) fn for_each_dense(&self, dense: &mut [f32], combine: impl Fn(&mut [f32], &[f32]) + Sync) {
-        let guard = self.surface.read();
-        let columns = self.columns;
-        let place = |row: usize| row * self.stride + self.offset..row * self.stride + self.offset + columns;
-        match self.dtype {
-            DType::Fp32 => {
-                let elements = guard.fp32();
-                dense
-                    .par_chunks_mut(columns)
-                    .take(self.rows)
-                    .with_min_len(16)
-                    .enumerate()
-                    .for_each(|(row, line)| combine(line, &elements[place(row)]));
-            }
-            _ => {
-                let elements = guard.fp16();
-                dense.par_chunks_mut(columns).take(self.rows).with_min_len(16).enumerate().for_each_init(
-                    || vec![0.0; columns],
-                    |buffer, (row, line)| {
-                        elements[place(row)].convert_to_f32_slice(buffer);
-                        combine(line, buffer);
-                    },
-                );
-            }
-        }
+        self.zip_blocks(into, 16, || (), |(), _, line, row| line.copy_from_slice(row));
     }
 
     /// Copies all elements to a window of the same size and type, in another surface.

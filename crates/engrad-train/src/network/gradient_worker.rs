@@ -4,26 +4,40 @@
 //! the surfaces a job reads may be written again; waiting is left to whoever needs them.
 
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use engrad_kernels::{Matrix, MatrixMut, Threads, matmul};
+use engrad_kernels::Precision;
 use rayon::ThreadPool;
 
 use crate::TrainError;
+use crate::gradients::{Gradient, Gradients};
 use crate::host::{Window, embedding};
+use crate::trace::{Lane, Trace};
 
 /// One contribution to a gradient. Matrices are features × positions.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// dW\[o, i\] += Σₛ cotangent\[o, s\] · activation\[i, s\]; rows of dW start at element `start`, `rows` of them.
+    /// dW\[start + o, i\] += Σₛ cotangent\[o, s\] · activation\[i, s\] for the first `rows` rows of the cotangent.
     Product { parameter: usize, start: usize, rows: usize, activation: Window, cotangent: Window },
     /// dw\[index\[r\]\] += Σₛ cotangent\[r, s\] · activation\[r, s\].
     Elementwise { parameter: usize, index: Arc<[usize]>, activation: Window, cotangent: Window },
     /// Columns of `d_x` added to rows of an embedding gradient.
-    Scatter { parameter: usize, dim: usize, rows: Vec<usize>, d_x: Vec<f32> },
+    Scatter { parameter: usize, dim: usize, rows: Vec<Option<usize>>, d_x: Vec<f32> },
     /// A vector added to a gradient.
     Add { parameter: usize, values: Vec<f32> },
+}
+
+impl Job {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Product { .. } => "weight gradient",
+            Self::Elementwise { .. } => "head norm gradient",
+            Self::Scatter { .. } => "embedding gradient",
+            Self::Add { .. } => "norm gradient",
+        }
+    }
 }
 
 /// Number of a job; jobs finish in this order.
@@ -38,9 +52,10 @@ struct Progress {
 
 #[derive(Debug)]
 struct Shared {
-    gradients: Mutex<Vec<Vec<f32>>>,
+    gradients: Mutex<Gradients>,
     progress: Mutex<Progress>,
     advanced: Condvar,
+    trace: OnceLock<Arc<Trace>>,
 }
 
 /// Owns the gradient sums and the thread that adds to them.
@@ -53,26 +68,35 @@ pub(crate) struct GradientWorker {
 }
 
 impl GradientWorker {
-    /// Zero gradients of those lengths.
+    /// Zero gradients of those rows and columns; factors of products are rounded to `precision`.
     ///
     /// # Errors
-    /// [`TrainError::Worker`] if the system starts no thread.
-    pub(crate) fn new(lengths: &[usize], pool: Arc<ThreadPool>) -> Result<Self, TrainError> {
+    /// [`TrainError::Worker`] if the system starts no thread, [`TrainError::Engine`] if it has no memory.
+    pub(crate) fn new(
+        sizes: &[(usize, usize)],
+        pool: Arc<ThreadPool>,
+        precision: Precision,
+    ) -> Result<Self, TrainError> {
+        let sums = sizes.iter().map(|&(rows, columns)| Gradient::new(rows, columns));
         let shared = Arc::new(Shared {
-            gradients: Mutex::new(lengths.iter().map(|&n| vec![0.0; n]).collect()),
+            gradients: Mutex::new(Gradients(sums.collect::<Result<Vec<_>, _>>()?)),
             progress: Mutex::default(),
             advanced: Condvar::new(),
+            trace: OnceLock::new(),
         });
         let (jobs, queue) = channel::<Job>();
         let theirs = Arc::clone(&shared);
         let work = move || {
             let end = EndGuard(Arc::clone(&theirs));
-            let mut scratch = Scratch::default();
             for job in queue {
                 {
+                    let (started, name) = (Instant::now(), job.name());
                     let mut gradients = lock(&theirs.gradients);
-                    let sums: &mut [Vec<f32>] = &mut gradients;
-                    pool.install(|| scratch.run(job, sums));
+                    let sums: &mut [Gradient] = &mut gradients.0;
+                    pool.install(|| job.run(sums, precision));
+                    if let Some(trace) = theirs.trace.get() {
+                        trace.record(Lane::WeightGradients, name, started);
+                    }
                 }
                 lock(&theirs.progress).finished += 1;
                 theirs.advanced.notify_all();
@@ -84,6 +108,11 @@ impl GradientWorker {
         Ok(Self { jobs: Some(jobs), shared, submitted: 0, thread: Some(thread) })
     }
 
+    /// Records every job from now on; only the first call counts.
+    pub(crate) fn trace_to(&self, trace: Arc<Trace>) {
+        let _ = self.shared.trace.set(trace);
+    }
+
     /// Queues a job and returns at once.
     pub(crate) fn submit(&mut self, job: Job) -> Result<Ticket, TrainError> {
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
@@ -92,6 +121,11 @@ impl GradientWorker {
         }
         self.submitted += 1;
         Ok(Ticket(self.submitted))
+    }
+
+    /// Whether the job, and all before it, are done.
+    pub(crate) fn is_finished(&self, ticket: Ticket) -> bool {
+        lock(&self.shared.progress).finished >= ticket.0
     }
 
     /// Waits until the job, and all before it, are done.
@@ -107,7 +141,7 @@ impl GradientWorker {
     }
 
     /// Waits for everything, then gives access to the sums.
-    pub(crate) fn gradients(&self) -> Result<MutexGuard<'_, Vec<Vec<f32>>>, TrainError> {
+    pub(crate) fn gradients(&self) -> Result<MutexGuard<'_, Gradients>, TrainError> {
         self.wait(Ticket(self.submitted))?;
         Ok(lock(&self.shared.gradients))
     }
@@ -141,47 +175,37 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[derive(Default)]
-struct Scratch {
-    activation: Vec<f32>,
-    cotangent: Vec<f32>,
-}
-
-impl Scratch {
-    fn run(&mut self, job: Job, gradients: &mut [Vec<f32>]) {
-        match job {
+impl Job {
+    fn run(self, gradients: &mut [Gradient], precision: Precision) {
+        match self {
             Job::Product { parameter, start, rows, activation, cotangent } => {
-                activation.read_into(&mut self.activation);
-                cotangent.read_into(&mut self.cotangent);
-                let (inner, positions) = (activation.rows(), activation.columns());
-                let target = &mut gradients[parameter][start..start + rows * inner];
-                matmul(
-                    MatrixMut::new(target, rows, inner, inner),
-                    1.0,
-                    1.0,
-                    Matrix::new(&self.cotangent, rows, positions, positions),
-                    Matrix::new(&self.activation, inner, positions, positions).transposed(),
-                    Threads::Pool,
-                );
+                let first = activation.read();
+                // Locking a surface twice could wait for a writer between the two.
+                let second = (!activation.shares_surface(&cotangent)).then(|| cotangent.read());
+                let cotangent = cotangent.view(second.as_ref().unwrap_or(&first));
+                gradients[parameter].add_product(start, rows, cotangent, activation.view(&first), precision);
             }
             Job::Elementwise { parameter, index, activation, cotangent } => {
-                activation.read_into(&mut self.activation);
-                cotangent.read_into(&mut self.cotangent);
                 let positions = activation.columns();
-                let rows = self.activation.chunks(positions).zip(self.cotangent.chunks(positions));
+                let [activation, cotangent] = [&activation, &cotangent].map(|window| {
+                    let mut dense = Vec::new();
+                    window.read_into(&mut dense);
+                    dense
+                });
+                let mut sums = vec![0.0; gradients[parameter].len()];
+                let rows = activation.chunks(positions).zip(cotangent.chunks(positions));
                 for ((a, c), &place) in rows.zip(index.iter()) {
-                    gradients[parameter][place] += a.iter().zip(c).map(|(a, c)| a * c).sum::<f32>();
+                    sums[place] += a.iter().zip(c).map(|(a, c)| a * c).sum::<f32>();
                 }
+                gradients[parameter].add_row(0, &sums);
             }
             Job::Scatter { parameter, dim, rows, d_x } => {
-                let positions = d_x.len() / dim;
-                embedding::scatter(&d_x, dim, &rows, positions, &mut gradients[parameter]);
-            }
-            Job::Add { parameter, values } => {
-                for (sum, value) in gradients[parameter].iter_mut().zip(values) {
-                    *sum += value;
+                let sums = embedding::sum_by_row(&d_x, dim, &rows);
+                for (row, values) in sums.rows.into_iter().zip(sums.values.chunks(dim)) {
+                    gradients[parameter].add_row(row, values);
                 }
             }
+            Job::Add { parameter, values } => gradients[parameter].add_row(0, &values),
         }
     }
 }

@@ -1,17 +1,29 @@
 //! The output head: the classifier stage, once for each tile of the vocabulary, and the loss over all tiles.
+//!
+//! The head works on a block of positions at a time, whatever the batch and sequence length: logits never exist for more.
 
-use super::Vocabulary;
+use std::ops::Range;
+
 use super::gradient_worker::{Job, Ticket};
 use super::unit::{CompiledStage, SharedSurfaces, Sharing, Unit};
+use super::{HEAD_POSITIONS, Vocabulary};
 use crate::TrainError;
 use crate::host::Window;
 use crate::host::cross_entropy::Partition;
+use crate::optimizer::Placement;
+
+/// Positions of each block when `positions` are cut in as few blocks as possible, of nearly equal size.
+pub(super) fn block_positions(positions: usize) -> usize {
+    positions.div_ceil(positions.div_ceil(HEAD_POSITIONS).max(1))
+}
 
 #[derive(Debug)]
 pub(super) struct Head {
     units: Vec<Unit>,
     tile: usize,
     classes: usize,
+    /// Positions of a block.
+    positions: usize,
     partition: Partition,
 }
 
@@ -20,6 +32,7 @@ impl Head {
         stage: &CompiledStage,
         vocabulary: &Vocabulary,
         tile: usize,
+        positions: usize,
         parameter: usize,
         training: bool,
     ) -> Result<Self, TrainError> {
@@ -30,25 +43,46 @@ impl Head {
                 stage,
                 |_| parameter,
                 &mut Sharing {
-                    forward_ports: &["x"],
-                    forward: &mut forward,
+                    passing: (&["x"], &mut forward),
+                    recomputed: None,
                     backward: &mut backward,
                     gradient_over_result: training,
                 },
             )
         });
         let units = units.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { units, tile, classes, partition: Partition::new(0) })
+        Ok(Self { units, tile, classes, positions, partition: Partition::new(&[]) })
     }
 
     pub(super) fn tiles(&self) -> usize {
         self.units.len()
     }
 
+    /// The blocks of `positions` positions.
+    pub(super) fn blocks(&self, positions: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let block = self.positions;
+        (0..positions.div_ceil(block)).map(move |n| n * block..positions.min((n + 1) * block))
+    }
+
+    /// The block that a position lies in.
+    pub(super) fn block_of(&self, position: usize, positions: usize) -> Range<usize> {
+        let start = position / self.positions * self.positions;
+        start..positions.min(start + self.positions)
+    }
+
     /// First class of a tile and how many of its rows are classes.
     fn range(&self, tile: usize) -> (usize, usize) {
         let first = tile * self.tile;
         (first, self.tile.min(self.classes - first))
+    }
+
+    /// Where the tiles read the head's matrix, if they read its rows as they are.
+    pub(super) fn placements(&self) -> Option<Vec<Placement>> {
+        let place = |(tile, unit): (usize, &Unit)| match unit.weights.as_slice() {
+            [weight] => weight.row_major().map(|window| Placement { first: self.range(tile).0, window }),
+            _ => None,
+        };
+        self.units.iter().enumerate().map(place).collect()
     }
 
     /// Writes the head's matrix, `[vocab, dim]`, to the tiles; rows beyond the last class stay zero.
@@ -101,28 +135,30 @@ impl Head {
         self.units.iter().try_for_each(|unit| Ok(unit.forward.evaluate()?))
     }
 
-    /// Sum of −log p(target); keeps what the gradient needs.
-    pub(super) fn loss_sum(&mut self, targets: &[usize], positions: usize) -> f64 {
-        let mut partition = Partition::new(positions);
+    /// Sum of −log p over the targets of the block just evaluated; keeps what the gradient needs.
+    pub(super) fn loss_sum(&mut self, targets: &[Option<usize>]) -> f64 {
+        let mut of_block = targets.to_vec();
+        of_block.resize(self.positions, None);
+        let mut partition = Partition::new(&of_block);
         for (tile, unit) in self.units.iter().enumerate() {
             let (first, rows) = self.range(tile);
-            partition.add_tile(&unit.y, first, rows, targets);
+            partition.add_tile(&unit.y, first, rows);
         }
         self.partition = partition;
-        self.partition.loss_sum(targets.len())
+        self.partition.loss_sum()
     }
 
     /// Puts a tile's scaled gradient of the loss where its backward program reads it.
-    pub(super) fn write_gradient(&self, tile: usize, targets: &[usize], factor: f32) {
+    pub(super) fn write_gradient(&self, tile: usize, factor: f32) {
         let unit = &self.units[tile];
         let (first, rows) = self.range(tile);
         if let Some(backward) = &unit.backward {
-            self.partition.gradient_tile(&unit.y, &backward.d_y, first, rows, targets, factor);
+            self.partition.gradient_tile(&unit.y, &backward.d_y, first, rows, factor);
         }
     }
 
     /// Runs a tile backward; returns its share of the activation's cotangent and the weight-gradient jobs.
-    pub(super) fn tile_backward(&self, tile: usize, dim: usize) -> Result<(Window, Vec<Job>), TrainError> {
+    pub(super) fn tile_backward(&self, tile: usize) -> Result<(Window, Vec<Job>), TrainError> {
         let unit = &self.units[tile];
         let Some(backward) = &unit.backward else {
             return Err(TrainError::setting("training", "this network was built for inference"));
@@ -132,29 +168,38 @@ impl Head {
         let mut jobs = backward.jobs();
         for job in &mut jobs {
             if let Job::Product { start, rows: count, .. } = job {
-                (*start, *count) = (first * dim, rows);
+                (*start, *count) = (first, rows);
             }
         }
         Ok((backward.d_x.clone(), jobs))
     }
 
-    /// Logits `[count, classes]` of positions from `position`.
-    pub(super) fn logits(&self, position: usize, count: usize, classes: usize) -> Vec<f32> {
-        let mut out = vec![0.0; count * classes];
+    /// Logits `[count, classes]` of some positions of the block just evaluated.
+    pub(super) fn logits(&self, positions: Range<usize>, out: &mut [f32]) {
+        let classes = self.classes;
         for (tile, unit) in self.units.iter().enumerate() {
             let (first, rows) = self.range(tile);
-            let blocks =
-                unit.y.read_blocks(1024, Vec::new, |block: &mut Vec<(usize, Vec<f32>)>, row, line| {
-                    if row < rows {
-                        block.push((first + row, line[position..position + count].to_vec()));
+            let blocks = unit.y.map_blocks(64, |start, block| {
+                let lines = block.chunks(self.positions).take(rows.saturating_sub(start));
+                (start, lines.map(|line| line[positions.clone()].to_vec()).collect::<Vec<_>>())
+            });
+            for (start, lines) in blocks {
+                for (row, line) in lines.into_iter().enumerate() {
+                    for (p, value) in line.into_iter().enumerate() {
+                        out[p * classes + first + start + row] = value;
                     }
-                });
-            for (class, values) in blocks.into_iter().flatten() {
-                for (p, value) in values.into_iter().enumerate() {
-                    out[p * classes + class] = value;
                 }
             }
         }
-        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::block_positions;
+
+    #[test]
+    fn positions_are_cut_in_few_and_even_blocks() {
+        assert_eq!([1, 256, 257, 512, 1000].map(block_positions), [1, 256, 129, 256, 250]);
     }
 }

@@ -94,6 +94,27 @@ pub(super) struct UnitWeight {
     pub(super) windows: Vec<Window>,
 }
 
+impl UnitWeight {
+    /// The window, if the weight lies in one only, as it is.
+    pub(super) fn row_major(&self) -> Option<Window> {
+        match self.windows.as_slice() {
+            [window] if !self.transposed => Some(window.clone()),
+            _ => None,
+        }
+    }
+
+    /// Writes the weight everywhere it is read.
+    pub(super) fn write(&self, values: &[f32]) {
+        for window in &self.windows {
+            if self.transposed {
+                window.write_transposed(values);
+            } else {
+                window.write(values);
+            }
+        }
+    }
+}
+
 /// How one weight's gradient is formed after the unit's backward evaluation.
 #[derive(Debug)]
 pub(super) struct UnitGradient {
@@ -155,11 +176,13 @@ pub(super) struct Unit {
     pub(super) pending: Ticket,
 }
 
-/// Surfaces a unit shares with others, and the ports that are shared.
+/// Surfaces a unit shares with others, by port.
 pub(super) struct Sharing<'a> {
-    /// Forward ports shared by all units of the stage, e.g. `y`.
-    pub(super) forward_ports: &'a [&'a str],
-    pub(super) forward: &'a mut SharedSurfaces,
+    /// Forward ports that live only until the host has read or written them, e.g. `y`, and their surfaces.
+    pub(super) passing: (&'a [&'a str], &'a mut SharedSurfaces),
+    /// Surfaces for `x` and all results, of a unit that is evaluated again before its backward pass. Otherwise the
+    /// unit keeps them to itself until then.
+    pub(super) recomputed: Option<&'a mut SharedSurfaces>,
     /// Every backward output and `d_y` are shared by the units of one set.
     pub(super) backward: &'a mut SharedSurfaces,
     /// `d_y` is written over `y`, which then belongs to the unit.
@@ -174,14 +197,18 @@ impl Unit {
         sharing: &mut Sharing<'_>,
     ) -> Result<Self, TrainError> {
         let program = &stage.forward;
-        let mut obtain = |port: &Port| match sharing.forward_ports.contains(&port.name.as_str()) {
-            true => shared(sharing.forward, port),
-            false => Ok(Surface::for_port(port)?),
+        let mut obtain = |port: &Port, replaceable: bool| {
+            let (passing, surfaces) = &mut sharing.passing;
+            match &mut sharing.recomputed {
+                _ if passing.contains(&port.name.as_str()) => shared(surfaces, program, port),
+                Some(recomputed) if replaceable => shared(recomputed, program, port),
+                _ => Ok(program.kernel.surface(port)?),
+            }
         };
-        let inputs =
-            program.kernel.inputs().iter().map(&mut obtain).collect::<Result<Vec<_>, TrainError>>()?;
-        let outputs =
-            program.kernel.outputs().iter().map(&mut obtain).collect::<Result<Vec<_>, TrainError>>()?;
+        let inputs = program.kernel.inputs().iter().map(|port| obtain(port, port.name == "x"));
+        let inputs = inputs.collect::<Result<Vec<_>, TrainError>>()?;
+        let outputs = program.kernel.outputs().iter().map(|port| obtain(port, true));
+        let outputs = outputs.collect::<Result<Vec<_>, TrainError>>()?;
         let mut weights = Vec::new();
         for weight in &stage.weights {
             let windows = vec![program.input(&weight.input, &inputs)?];
@@ -214,18 +241,18 @@ impl Unit {
                 let result = forward.output_position("y").filter(|_| sharing.gradient_over_result);
                 match result {
                     Some(y) => forward_outputs[y].clone(),
-                    None => shared(sharing.backward, port)?,
+                    None => shared(sharing.backward, program, port)?,
                 }
             } else if let Some(input) = forward.own_port(&port.name).filter(|_| own) {
                 forward_inputs[input].clone()
             } else if let Some(output) = forward.output_position(&port.name).filter(|_| own) {
                 forward_outputs[output].clone()
             } else {
-                Surface::for_port(port)?
+                program.kernel.surface(port)?
             };
             inputs.push(surface);
         }
-        let outputs = program.kernel.outputs().iter().map(|port| shared(sharing.backward, port));
+        let outputs = program.kernel.outputs().iter().map(|port| shared(sharing.backward, program, port));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
 
         let mut copies = Vec::new();
@@ -273,11 +300,15 @@ impl Unit {
     }
 }
 
-fn shared(surfaces: &mut SharedSurfaces, port: &Port) -> Result<Surface, TrainError> {
+fn shared(
+    surfaces: &mut SharedSurfaces,
+    program: &CompiledProgram,
+    port: &Port,
+) -> Result<Surface, TrainError> {
     if let Some(surface) = surfaces.get(&port.name) {
         return Ok(surface.clone());
     }
-    let surface = Surface::for_port(port)?;
+    let surface = program.kernel.surface(port)?;
     surfaces.insert(port.name.clone(), surface.clone());
     Ok(surface)
 }

@@ -1,11 +1,12 @@
+use engrad_engine::EngineError;
+use engrad_model::{Parameter, ParameterRole};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Vocabulary;
-use engrad_model::{Parameter, ParameterRole};
-
-/// Elements updated in one piece.
-const BLOCK: usize = 1 << 15;
+use crate::gradients::{Gradient, Gradients};
+use crate::host::simd::vectorized;
+use crate::host::{Buffer, Window};
 
 /// Constants of AdamW (arXiv 1711.05101).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -28,15 +29,24 @@ impl Default for AdamWSettings {
 }
 
 /// AdamW with its moments, one pair for each parameter.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct AdamW {
     settings: AdamWSettings,
     /// First moments, shaped as the parameters.
-    pub first: Vec<Vec<f32>>,
+    pub first: Vec<Buffer>,
     /// Second moments.
-    pub second: Vec<Vec<f32>>,
+    pub second: Vec<Buffer>,
     /// Updates made; the bias correction's exponent.
     pub updates: u64,
+}
+
+/// Rows of a parameter that an engine reads from a surface in the same order.
+#[derive(Debug, Clone)]
+pub(crate) struct Placement {
+    /// First row; of the embedding and the head, first class.
+    pub(crate) first: usize,
+    /// Where they lie, from the window's first row on; up to the next placement or the parameter's end.
+    pub(crate) window: Window,
 }
 
 /// One update's scalars, in f32.
@@ -57,19 +67,24 @@ struct Update {
 
 impl AdamW {
     /// Zero moments for those parameters.
-    pub fn new(settings: AdamWSettings, parameters: &[Parameter]) -> Self {
-        let zeros = || parameters.iter().map(|p| vec![0.0; p.len()]).collect();
-        Self { settings, first: zeros(), second: zeros(), updates: 0 }
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] if the system has no room for them.
+    pub fn new(settings: AdamWSettings, parameters: &[Parameter]) -> Result<Self, EngineError> {
+        let zeros = || parameters.iter().map(|p| Buffer::zeros(p.len())).collect::<Result<Vec<_>, _>>();
+        Ok(Self { settings, first: zeros()?, second: zeros()?, updates: 0 })
     }
 
-    /// One update with gradients times `factor`. Gradients of the embedding and the head have a row for each class
-    /// of `vocabulary`; rows of other ids stay as they are. Gradients are zero afterwards: clearing them here spares
-    /// a pass over memory.
-    pub fn update(
+    /// One update with gradients times `factor`, in one pass over memory. Gradients of the embedding and the head have
+    /// a row for each class of `vocabulary`; rows of other ids stay as they are. New weights go to the surfaces of
+    /// `placements`, a list for each parameter, while they are in the cache.
+    #[expect(clippy::too_many_arguments, reason = "each is a different part of the training state")]
+    pub(crate) fn update(
         &mut self,
         parameters: &[Parameter],
         values: &mut [Vec<f32>],
-        gradients: &mut [Vec<f32>],
+        gradients: &Gradients,
+        placements: &[Vec<Placement>],
         vocabulary: &Vocabulary,
         learning_rate: f64,
         factor: f32,
@@ -88,63 +103,142 @@ impl AdamW {
         };
         let decayed = Update { keep: (1.0 - learning_rate * s.weight_decay) as f32, ..plain };
         let moments = self.first.iter_mut().zip(&mut self.second);
-        for (((parameter, value), gradient), (first, second)) in
-            parameters.iter().zip(values).zip(gradients).zip(moments)
+        let places = placements.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
+        for ((((parameter, value), gradient), (first, second)), places) in
+            parameters.iter().zip(values).zip(gradients.iter()).zip(moments).zip(places)
         {
             let update = if parameter.role.is_norm() { plain } else { decayed };
-            let by_row = matches!(parameter.role, ParameterRole::Embedding | ParameterRole::Head);
-            if by_row && vocabulary.is_compact() {
-                let dim = parameter.shape[1];
-                for (class, gradient) in gradient.chunks_mut(dim).enumerate() {
-                    let row = vocabulary.id(class) * dim..(vocabulary.id(class) + 1) * dim;
-                    let (first, second) = (&mut first[row.clone()], &mut second[row.clone()]);
-                    update.apply(&mut value[row], gradient, first, second);
-                }
-            } else {
-                value
-                    .par_chunks_mut(BLOCK)
-                    .zip(gradient.par_chunks_mut(BLOCK))
-                    .zip(first.par_chunks_mut(BLOCK).zip(second.par_chunks_mut(BLOCK)))
-                    .for_each(|((value, gradient), (first, second))| {
-                        update.apply(value, gradient, first, second);
-                    });
+            let by_class = matches!(parameter.role, ParameterRole::Embedding | ParameterRole::Head);
+            let used = if by_class { vocabulary.used() } else { None };
+            let mut rows = rows_of(parameter, value, gradient, first, second, used);
+            // From the last, so that splitting moves nothing.
+            for place in places.iter().rev() {
+                let own = rows.split_off(place.first.min(rows.len()));
+                place.window.write_items(own, |mut row: Row<'_>, line| {
+                    update.apply(&mut row);
+                    line.copy_from_slice(row.value);
+                });
             }
+            rows.into_par_iter().with_min_len(16).for_each(|mut row| update.apply(&mut row));
         }
     }
 }
 
+/// One row of a parameter with its moments; a gradient of `None` is zero.
+struct Row<'a> {
+    value: &'a mut [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+    gradient: Option<&'a [f32]>,
+}
+
+/// The rows to update, in order: all, or those of the ids in use.
+fn rows_of<'a>(
+    parameter: &Parameter,
+    value: &'a mut [f32],
+    gradient: &'a Gradient,
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+    used: Option<&[u32]>,
+) -> Vec<Row<'a>> {
+    let columns = row_length(parameter);
+    let moments = first.chunks_mut(columns).zip(second.chunks_mut(columns));
+    let mut ids = used.map(|ids| ids.iter().copied().peekable());
+    value
+        .chunks_mut(columns)
+        .zip(moments)
+        .enumerate()
+        .filter(|(id, _)| match &mut ids {
+            Some(ids) => ids.next_if(|used| *used as usize == *id).is_some(),
+            None => true,
+        })
+        .enumerate()
+        .map(|(row, (_, (value, (first, second))))| Row { value, first, second, gradient: gradient.row(row) })
+        .collect()
+}
+
+/// Elements of a parameter's row; a vector is one row.
+pub(crate) fn row_length(parameter: &Parameter) -> usize {
+    match parameter.shape.as_slice() {
+        [_, columns] => *columns,
+        _ => parameter.len(),
+    }
+    .max(1)
+}
+
 impl Update {
-    fn apply(self, value: &mut [f32], gradient: &mut [f32], first: &mut [f32], second: &mut [f32]) {
-        let both = value.iter_mut().zip(gradient).zip(first.iter_mut().zip(second));
-        for ((value, gradient), (first, second)) in both {
-            let g = std::mem::take(gradient) * self.factor;
-            *first = self.beta1 * *first + (1.0 - self.beta1) * g;
-            *second = self.beta2 * *second + (1.0 - self.beta2) * g * g;
-            *value = *value * self.keep - self.rate * *first / (second.sqrt() * self.root + self.epsilon);
+    fn apply(self, row: &mut Row<'_>) {
+        let Row { value, first, second, gradient } = row;
+        match gradient {
+            Some(gradient) => vectorized(
+                #[inline(always)]
+                || {
+                    let moments = first.iter_mut().zip(second.iter_mut());
+                    for ((value, (first, second)), gradient) in value.iter_mut().zip(moments).zip(*gradient) {
+                        self.element(value, first, second, *gradient);
+                    }
+                },
+            ),
+            None => vectorized(
+                #[inline(always)]
+                || {
+                    let moments = first.iter_mut().zip(second.iter_mut());
+                    for (value, (first, second)) in value.iter_mut().zip(moments) {
+                        self.element(value, first, second, 0.0);
+                    }
+                },
+            ),
         }
+    }
+
+    #[inline(always)]
+    fn element(self, value: &mut f32, first: &mut f32, second: &mut f32, gradient: f32) {
+        let g = gradient * self.factor;
+        *first = self.beta1 * *first + (1.0 - self.beta1) * g;
+        *second = self.beta2 * *second + (1.0 - self.beta2) * g * g;
+        *value = *value * self.keep - self.rate * *first / (second.sqrt() * self.root + self.epsilon);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engrad_engine::{Port, Surface};
+    use engrad_mil::{DType, TensorType};
     use engrad_model::preset;
 
+    fn filled(parameter: &Parameter, rows: usize, value: f32) -> Gradient {
+        let columns = row_length(parameter);
+        let mut gradient = Gradient::new(rows, columns).unwrap();
+        (0..rows).for_each(|row| gradient.add_row(row, &vec![value; columns]));
+        gradient
+    }
+
     #[test]
-    fn two_updates_agree_with_the_formula_in_f64() {
+    fn two_updates_agree_with_the_formula_in_f64_and_reach_the_surface() {
         let parameters = &preset("tiny").unwrap().parameters()[2..3];
-        let mut adam = AdamW::new(AdamWSettings::default(), parameters);
+        let (rows, columns) = (parameters[0].shape[0], row_length(&parameters[0]));
+        let mut adam = AdamW::new(AdamWSettings::default(), parameters).unwrap();
         let mut values = vec![vec![0.5f32; parameters[0].len()]];
+        let port = Port::new("w", TensorType::channels(DType::Fp16, rows + 1, columns));
+        let window = Window::of_port(&port, &Surface::for_port(&port).unwrap());
+        let places = vec![vec![Placement { first: 0, window: window.clone() }]];
         let (mut w, mut m, mut v) = (0.5f64, 0.0f64, 0.0f64);
         for (t, gradient) in [(1, 0.25f64), (2, -1.0)] {
-            let mut gradients = vec![vec![gradient as f32 * 4.0; parameters[0].len()]];
-            adam.update(parameters, &mut values, &mut gradients, &Vocabulary::full(1024), 0.01, 0.25);
+            let gradients = Gradients(vec![filled(&parameters[0], rows, gradient as f32 * 4.0)]);
+            let all = Vocabulary::full(1024);
+            adam.update(parameters, &mut values, &gradients, &places, &all, 0.01, 0.25);
             m = 0.9 * m + 0.1 * gradient;
             v = 0.95 * v + 0.05 * gradient * gradient;
             let (mh, vh) = (m / (1.0 - 0.9f64.powi(t)), v / (1.0 - 0.95f64.powi(t)));
             w = w * (1.0 - 0.01 * 0.1) - 0.01 * mh / (vh.sqrt() + 1e-8);
         }
         assert!((f64::from(values[0][7]) - w).abs() < 1e-6);
+        let mut read = Vec::new();
+        window.read_into(&mut read);
+        let (used, padding) = read.split_at(rows * columns);
+        assert!(used.iter().all(|&on_surface| (f64::from(on_surface) - w).abs() < 3e-4));
+        assert!(padding.iter().all(|&v| v == 0.0), "rows beyond the placement were written");
     }
 
     #[test]
@@ -153,12 +247,19 @@ mod tests {
         let parameters = config.parameters();
         let vocabulary = Vocabulary::compact(config.vocab, vec![3, 7]).unwrap();
         let mut values: Vec<Vec<f32>> = parameters.iter().map(|p| vec![1.0; p.len()]).collect();
-        let mut gradients: Vec<Vec<f32>> = parameters.iter().map(|p| vec![0.0; p.len()]).collect();
-        gradients[0].truncate(2 * config.dim);
-        let mut adam = AdamW::new(AdamWSettings::default(), &parameters);
-        adam.update(&parameters, &mut values, &mut gradients, &vocabulary, 0.1, 1.0);
-        assert_eq!(values[0][2 * config.dim], 1.0);
-        assert!(values[0][3 * config.dim] < 1.0);
+        let zero = |p: &Parameter| {
+            let columns = row_length(p);
+            Gradient::new(if columns == p.len() { 1 } else { p.shape[0] }, columns).unwrap()
+        };
+        let mut gradients = Gradients(parameters.iter().map(zero).collect());
+        let dim = config.dim;
+        gradients.0[0] = Gradient::new(2, dim).unwrap();
+        gradients.0[0].add_row(1, &vec![1.0; dim]);
+        let mut adam = AdamW::new(AdamWSettings::default(), &parameters).unwrap();
+        adam.update(&parameters, &mut values, &gradients, &[], &vocabulary, 0.1, 1.0);
+        assert_eq!(values[0][2 * dim], 1.0);
+        assert_eq!(values[0][3 * dim], 0.99, "a row without gradient is decayed");
+        assert!(values[0][7 * dim] < 0.95, "the second class is id 7");
         assert!(values[1].iter().all(|&v| v == 1.0), "norm decayed");
         assert!(values[2].iter().all(|&v| v < 1.0), "projection not decayed");
     }

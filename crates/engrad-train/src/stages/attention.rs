@@ -14,7 +14,7 @@ const MASKED: f32 = -30_000.0;
 pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draft, MilError> {
     let (dim, query_dim, kv_dim) = (config.dim, config.query_dim(), config.kv_dim());
     let (heads, kv_heads, head_dim) = (config.heads, config.kv_heads, config.head_dim);
-    let (group, positions) = (config.group(), options.sequence);
+    let (group, batch, positions) = (config.group(), options.batch, options.sequence);
 
     let mut d = Drafting::new(config, options);
     let x = d.input();
@@ -30,8 +30,9 @@ pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draf
     let key = d.project("k", &wk, x)?;
     let value = d.project("v", &wv, x)?;
 
-    let mut query = d.builder.reshape("q_heads", query, &[1, heads, head_dim, positions])?;
-    let mut key = d.builder.reshape("k_heads", key, &[1, kv_heads, head_dim, positions])?;
+    let mut query = split_heads(&mut d, "q", query, heads, config)?;
+    let mut key = split_heads(&mut d, "k", key, kv_heads, config)?;
+    let value = split_heads(&mut d, "v", value, kv_heads, config)?;
     if let Some((query_norm, key_norm)) = norms {
         query = head_norm(&mut d, "q", query, query_norm, config)?;
         key = head_norm(&mut d, "k", key, key_norm, config)?;
@@ -45,12 +46,12 @@ pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draf
     let scale = b.scalar("score_scale", options.dtype, 1.0 / (head_dim as f32).sqrt())?;
     let mut query = b.mul("q_scaled", query, scale)?;
     if group > 1 {
-        query = b.reshape("q_groups", query, &[kv_heads, group, head_dim, positions])?;
+        query = b.reshape("q_groups", query, &[batch * kv_heads, group, head_dim, positions])?;
         query = b.transpose("q_side_by_side", query, &[0, 2, 1, 3])?;
-        query = b.reshape("q_columns", query, &[1, kv_heads, head_dim, group * positions])?;
+        query = b.reshape("q_columns", query, &[batch, kv_heads, head_dim, group * positions])?;
     }
     let scores = b.matmul("scores", (query, true), (key, false))?;
-    let scores = b.reshape("scores_heads", scores, &[1, heads, positions, positions])?;
+    let scores = b.reshape("scores_heads", scores, &[batch, heads, positions, positions])?;
     let mask: Vec<f32> = (0..positions)
         .flat_map(|at| (0..positions).map(move |past| if past <= at { 0.0 } else { MASKED }))
         .collect();
@@ -58,16 +59,46 @@ pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draf
     let mask = b.constant("causal_mask", mask);
     let masked = b.add("scores_masked", scores, mask)?;
     let weights = b.softmax("attention_weights", masked, -1)?;
-    let weights = b.reshape("weights_groups", weights, &[1, kv_heads, group * positions, positions])?;
-    let value = b.reshape("v_heads", value, &[1, kv_heads, head_dim, positions])?;
+    let weights = b.reshape("weights_groups", weights, &[batch, kv_heads, group * positions, positions])?;
     let mut mixed = b.matmul("mixed", (value, false), (weights, true))?;
     if group > 1 {
-        mixed = b.reshape("mixed_columns", mixed, &[kv_heads, head_dim, group, positions])?;
+        mixed = b.reshape("mixed_columns", mixed, &[batch * kv_heads, head_dim, group, positions])?;
         mixed = b.transpose("mixed_groups", mixed, &[0, 2, 1, 3])?;
     }
-    let mixed = b.reshape("attended", mixed, &[1, query_dim, 1, positions])?;
+    let mixed = join_heads(&mut d, mixed, config)?;
     let y = d.project("y", &wo, mixed)?;
     d.finish(y, &["q", "k", "v", "attended"])
+}
+
+/// `[1, heads · head_dim, 1, batch · positions]` → `[batch, heads, head_dim, positions]`. A single sequence needs no
+/// transposition.
+fn split_heads(
+    d: &mut Drafting<'_>,
+    name: &str,
+    x: ValueId,
+    heads: usize,
+    config: &ModelConfig,
+) -> Result<ValueId, MilError> {
+    let (batch, positions) = (d.options.batch, d.options.sequence);
+    let (features, b) = (heads * config.head_dim, &mut d.builder);
+    let mut x = x;
+    if batch > 1 {
+        x = b.reshape(&format!("{name}_sequences"), x, &[1, features, batch, positions])?;
+        x = b.transpose(&format!("{name}_by_sequence"), x, &[0, 2, 1, 3])?;
+    }
+    b.reshape(&format!("{name}_heads"), x, &[batch, heads, config.head_dim, positions])
+}
+
+/// The way back, for the mixed values of all heads.
+fn join_heads(d: &mut Drafting<'_>, x: ValueId, config: &ModelConfig) -> Result<ValueId, MilError> {
+    let (batch, positions) = (d.options.batch, d.options.sequence);
+    let (features, b) = (config.query_dim(), &mut d.builder);
+    let mut x = x;
+    if batch > 1 {
+        x = b.reshape("mixed_by_sequence", x, &[1, batch, features, positions])?;
+        x = b.transpose("mixed_sequences", x, &[0, 2, 1, 3])?;
+    }
+    b.reshape("attended", x, &[1, features, 1, batch * positions])
 }
 
 /// RMSNorm over the `head_dim` channels of each head and position, times a weight.

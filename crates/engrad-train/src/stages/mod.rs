@@ -17,8 +17,11 @@ use engrad_model::{ModelConfig, ParameterRole};
 /// What a model's stages are built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StageOptions {
-    /// Positions per evaluation.
+    /// Positions of a sequence.
     pub sequence: usize,
+    /// Sequences per evaluation; their positions lie one sequence after the other. The classifier, for which positions are
+    /// independent, has one.
+    pub batch: usize,
     /// Element type of activations and weights in the programs: fp16 for the Neural Engine, fp32 for gradient checks.
     pub dtype: DType,
     /// How inputs are laid out.
@@ -27,7 +30,7 @@ pub struct StageOptions {
     pub tile: usize,
 }
 
-/// Longest sequence that programs are made for: the attention weights' width (ane-facts C34), and a bound on the
+/// Most positions that programs are made for: the attention weights' width (ane-facts C34), and a bound on the
 /// size of the mask, its square.
 pub const MAX_SEQUENCE: usize = 16_384;
 /// Most rows of one classifier tile (ane-facts C34: contractions reach 16,384 on M1…M3).
@@ -39,6 +42,13 @@ const TILE_STEP: usize = 32;
 pub fn tile_rows(classes: usize) -> usize {
     let tiles = classes.div_ceil(MAX_TILE).max(1);
     classes.div_ceil(tiles).next_multiple_of(TILE_STEP)
+}
+
+impl StageOptions {
+    /// Positions per evaluation.
+    pub fn positions(&self) -> usize {
+        self.batch * self.sequence
+    }
 }
 
 /// The stages of a model.
@@ -157,7 +167,7 @@ impl<'a> Drafting<'a> {
 
     /// The stage's activation input `x`, `[1, dim, 1, positions]`.
     fn input(&mut self) -> ValueId {
-        let ty = TensorType::channels(self.options.dtype, self.dim, self.options.sequence);
+        let ty = TensorType::channels(self.options.dtype, self.dim, self.options.positions());
         self.builder.input("x", ty)
     }
 
@@ -183,7 +193,7 @@ impl<'a> Drafting<'a> {
     fn project(&mut self, name: &str, weight: &Weight, x: ValueId) -> Result<ValueId, MilError> {
         let b = &mut self.builder;
         let inner = if weight.transposed { weight.rows } else { weight.columns };
-        let positions = self.options.sequence;
+        let positions = self.options.positions();
         let matrix = b.reshape(&format!("{name}_weight"), weight.id, &[1, 1, weight.rows, weight.columns])?;
         let columns = b.reshape(&format!("{name}_input"), x, &[1, 1, inner, positions])?;
         let product = b.matmul(&format!("{name}_product"), (matrix, weight.transposed), (columns, false))?;

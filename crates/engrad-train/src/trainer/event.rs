@@ -18,7 +18,9 @@ pub enum Event {
         steps: u64,
         /// Tokens of one sequence.
         sequence: usize,
-        /// Sequences of one update.
+        /// Sequences evaluated at once.
+        batch: usize,
+        /// Batches of one update.
         accumulation: usize,
         /// Token ids computed by the output head.
         classes: usize,
@@ -91,6 +93,8 @@ pub struct Milliseconds {
     pub data: f64,
     /// Waiting for weight gradients.
     pub waiting: f64,
+    /// The optimiser, a part of the host's work.
+    pub optimizer: f64,
 }
 
 impl Event {
@@ -112,6 +116,7 @@ impl Event {
                 host: ms(report.host),
                 data: ms(report.data),
                 waiting: ms(report.waiting),
+                optimizer: ms(report.optimizer),
             },
         }
     }

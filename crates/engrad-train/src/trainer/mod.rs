@@ -20,7 +20,8 @@ use engrad_model::Parameter;
 use engrad_store::{Checkpoint, Contents, Model, ModelView, NamedTensor, NamedTensorMut, StoreError};
 
 use crate::evaluate::Execution;
-use crate::optimizer::{AdamW, LossScale, Schedule, global_norm};
+use crate::optimizer::{AdamW, LossScale, Schedule};
+use crate::trace::Trace;
 use crate::{Network, NetworkOptions, TrainError, Vocabulary};
 
 /// File of a checkpoint with the token ids that training used, little-endian u32; absent if it used all.
@@ -58,6 +59,8 @@ pub struct StepReport {
     pub data: Duration,
     /// Time waiting for weight gradients.
     pub waiting: Duration,
+    /// Time in the optimiser, a part of the host's.
+    pub optimizer: Duration,
 }
 
 /// Model, optimiser and data position of a run.
@@ -100,16 +103,19 @@ impl<'a> Trainer<'a> {
         };
         let options = NetworkOptions {
             sequence,
+            batch: settings.batch,
             dtype: execution.dtype,
             layout: execution.layout,
             training: true,
+            recompute: settings.recompute,
+            gradient_precision: settings.gradient_precision,
             vocabulary,
         };
         let mut network =
             Network::new(execution.engine, Arc::clone(&execution.pool), &model.config, options)?;
         network.load(&model)?;
         let parameters = model.config.parameters();
-        let optimizer = AdamW::new(settings.adamw, &parameters);
+        let optimizer = AdamW::new(settings.adamw, &parameters).map_err(TrainError::Engine)?;
         let loss_scale = settings.initial_loss_scale(execution.dtype);
         Ok(Self {
             settings,
@@ -150,7 +156,7 @@ impl<'a> Trainer<'a> {
         let mut tensors: Vec<NamedTensorMut<'_>> = names
             .into_iter()
             .zip(moments)
-            .map(|(name, data)| NamedTensorMut { name: name.into(), data })
+            .map(|(name, data)| NamedTensorMut { name: name.into(), data: &mut *data })
             .collect();
         checkpoint.load_optimizer(&mut tensors)?;
         drop(tensors);
@@ -168,7 +174,7 @@ impl<'a> Trainer<'a> {
         Ok(trainer)
     }
 
-    /// One update: `accumulation` sequences forward and backward, then clipping and AdamW.
+    /// One update: `accumulation` batches forward and backward, then clipping and AdamW.
     ///
     /// # Errors
     /// [`TrainError::NotFinite`] when many steps in a row gave no finite gradient; data and engine errors.
@@ -177,19 +183,23 @@ impl<'a> Trainer<'a> {
         let mut data = Duration::ZERO;
         let mut loss = 0.0;
         let scale = self.loss_scale.factor();
-        let accumulation = self.settings.accumulation;
-        let mut window = vec![0; self.network.sequence() + 1];
+        let (batch, accumulation) = (self.settings.batch, self.settings.accumulation);
+        let mut windows = vec![vec![0; self.network.sequence() + 1]; batch];
         for _ in 0..accumulation {
             let reading = Instant::now();
-            self.sampler.next_window(&mut window)?;
+            for window in &mut windows {
+                self.sampler.next_window(window)?;
+            }
             data += reading.elapsed();
-            loss += self.network.window_loss(&self.model, &window)? / accumulation as f64;
-            self.network.backward(&self.model, &window[1..], scale)?;
+            let tokens: Vec<&[u32]> = windows.iter().map(|w| &w[..w.len() - 1]).collect();
+            let targets: Vec<&[u32]> = windows.iter().map(|w| &w[1..]).collect();
+            self.network.forward(&self.model, &tokens)?;
+            loss += self.network.backward(&self.model, &targets, scale)? / accumulation as f64;
         }
         let learning_rate = self.schedule().rate(self.step);
-        let (gradient_norm, skipped, updating) = self.update(scale * accumulation as f32, learning_rate)?;
+        let (gradient_norm, skipped) = self.update(scale * accumulation as f32, learning_rate)?;
         self.step += 1;
-        let tokens = (self.network.sequence() * accumulation) as u64;
+        let tokens = (self.network.sequence() * batch * accumulation) as u64;
         self.tokens_seen += tokens;
         let timing = self.network.take_timing();
         Ok(StepReport {
@@ -203,38 +213,25 @@ impl<'a> Trainer<'a> {
             flops: self.flops(tokens),
             elapsed: started.elapsed(),
             engine: timing.engine,
-            host: timing.host + updating,
+            host: timing.host,
             data,
             waiting: timing.waiting,
+            optimizer: timing.optimizer,
         })
     }
 
-    /// Clips, updates and reloads the weights; returns the norm, whether the update was skipped, and the time it
-    /// took beyond waiting.
-    fn update(&mut self, divisor: f32, learning_rate: f64) -> Result<(f64, bool, Duration), TrainError> {
-        let pool = Arc::clone(&self.execution.pool);
-        let vocabulary = self.network.vocabulary().clone();
-        let mut gradients = self.network.gradients()?;
-        let sums: &mut Vec<Vec<f32>> = &mut gradients;
-        let started = Instant::now();
-        let norm = pool.install(|| global_norm(sums)) / f64::from(divisor);
+    /// Clips and updates the weights; returns the norm and whether the update was skipped.
+    fn update(&mut self, divisor: f32, learning_rate: f64) -> Result<(f64, bool), TrainError> {
+        let norm = self.network.gradients()?.norm() / f64::from(divisor);
         let finite = norm.is_finite();
-        if finite {
-            let clip = (self.settings.clip_norm / (norm + 1e-6)).min(1.0);
-            let factor = (clip / f64::from(divisor)) as f32;
-            let (parameters, values) = (&self.parameters, &mut self.model.tensors);
-            let optimizer = &mut self.optimizer;
-            pool.install(|| optimizer.update(parameters, values, sums, &vocabulary, learning_rate, factor));
-        } else {
-            sums.iter_mut().for_each(|g| g.fill(0.0));
-        }
-        drop(gradients);
-        let elapsed = started.elapsed();
         self.loss_scale.observe(finite);
         if finite {
             self.skipped_in_a_row = 0;
-            self.network.load(&self.model)?;
+            let clip = (self.settings.clip_norm / (norm + 1e-6)).min(1.0);
+            let factor = (clip / f64::from(divisor)) as f32;
+            self.network.update(&mut self.model, &mut self.optimizer, learning_rate, factor)?;
         } else {
+            self.network.clear_gradients()?;
             self.skipped_in_a_row += 1;
             if self.skipped_in_a_row >= MAX_SKIPPED {
                 return Err(TrainError::NotFinite(format!(
@@ -243,7 +240,7 @@ impl<'a> Trainer<'a> {
                 )));
             }
         }
-        Ok((norm, !finite, elapsed))
+        Ok((norm, !finite))
     }
 
     /// Mean loss over the validation windows. `None` if the data has no validation split.
@@ -281,7 +278,7 @@ impl<'a> Trainer<'a> {
     pub fn save(&self, root: &Path, config_toml: &str) -> Result<PathBuf, TrainError> {
         let names = moment_names(&self.parameters);
         let shapes = self.parameters.iter().chain(&self.parameters).map(|p| p.shape.clone());
-        let moments = self.optimizer.first.iter().chain(&self.optimizer.second);
+        let moments = self.optimizer.first.iter().chain(&self.optimizer.second).map(|moment| &**moment);
         let optimizer: Vec<NamedTensor<'_>> = names
             .into_iter()
             .zip(shapes)
@@ -332,6 +329,11 @@ impl<'a> Trainer<'a> {
     /// Where the programs run.
     pub fn execution(&self) -> &Execution<'a> {
         &self.execution
+    }
+
+    /// Records every evaluation and piece of host work from now on.
+    pub fn trace_to(&mut self, trace: Arc<Trace>) {
+        self.network.trace_to(trace);
     }
 
     /// Token ids this run updates.

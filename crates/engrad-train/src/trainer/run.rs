@@ -80,6 +80,7 @@ pub fn run(
         step: trainer.step,
         steps: settings.steps,
         sequence: trainer.sequence(),
+        batch: settings.batch,
         accumulation: settings.accumulation,
         classes: trainer.vocabulary().len(),
         engine: plan.engine.to_owned(),

@@ -1,8 +1,8 @@
 use engrad_mil::DType;
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
 use crate::optimizer::{AdamWSettings, LossScale};
+use crate::{GradientPrecision, Recompute, TrainError};
 
 /// Shortest default span of the learning-rate schedule.
 const SHORTEST_DECAY: u64 = 2000;
@@ -58,10 +58,17 @@ pub struct TrainSettings {
     pub adamw: AdamWSettings,
     /// Gradients with a larger global norm are scaled down to it.
     pub clip_norm: f64,
-    /// Sequences for each update.
+    /// Sequences evaluated at once.
+    pub batch: usize,
+    /// Batches for each update.
     pub accumulation: usize,
     /// Tokens of a sequence; unset, the model's.
     pub sequence: Option<usize>,
+    /// What the backward pass computes again instead of keeping it in memory.
+    pub recompute: Recompute,
+    /// What the factors of weight gradients are rounded to. Follows from the run's numerics, so no file has it.
+    #[serde(skip)]
+    pub gradient_precision: GradientPrecision,
     /// Seed of initial weights and data order.
     pub seed: u64,
     /// Loss scaling; fp32 programs use none unless it is fixed here.
@@ -96,8 +103,11 @@ impl Default for TrainSettings {
             final_rate: 0.1,
             adamw: AdamWSettings::default(),
             clip_norm: 1.0,
+            batch: 1,
             accumulation: 1,
             sequence: None,
+            recompute: Recompute::None,
+            gradient_precision: GradientPrecision::F32,
             seed: 1,
             loss_scale: LossScaleSetting::Dynamic(DynamicWord::Dynamic),
             compact_vocabulary: true,
@@ -139,6 +149,7 @@ impl TrainSettings {
             positive("loss_scale", f64::from(scale))?;
         }
         for (setting, value) in [
+            ("batch", self.batch),
             ("accumulation", self.accumulation),
             ("validation_windows", self.validation_windows),
             ("keep_last", self.keep_last),

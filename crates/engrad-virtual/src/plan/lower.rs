@@ -76,12 +76,13 @@ impl Lowering<'_> {
         for (position, &id) in function.inputs().iter().enumerate() {
             let value = function.value(id);
             require_float(function, id)?;
-            self.plan.inputs.push(Port::new(&value.name, value.ty.clone()));
-            let layout = Layout::dense(&value.ty.shape);
+            let ty = function.ty(id);
+            self.plan.inputs.push(Port::new(&value.name, ty.clone()));
+            let layout = Layout::dense(&ty.shape);
             self.bound.insert(id, View { base: Base::Port(position), layout });
         }
         let fusions = attention::find(function, &self.uses);
-        for (position, op) in function.ops().iter().enumerate().filter(|(_, op)| op.constant.is_none()) {
+        for (position, op) in function.ops().iter().enumerate().filter(|(_, op)| op.constant().is_none()) {
             if fusions.inside.contains(&position) {
                 continue;
             }
@@ -102,7 +103,7 @@ impl Lowering<'_> {
             let value = function.value(id);
             let source = self.memory(id)?.collapse();
             let port = self.plan.outputs.len();
-            self.plan.outputs.push(Port::new(&value.name, value.ty.clone()));
+            self.plan.outputs.push(Port::new(&value.name, function.ty(id).clone()));
             self.plan.steps.push(Step::Store(Store { port, source }));
         }
         place::place(&mut self.plan, &self.buffers)?;
@@ -111,7 +112,7 @@ impl Lowering<'_> {
 
     pub(super) fn lower(&mut self, op: &Operation, result: ValueId) -> Result<(), String> {
         let function = self.function;
-        let operands = Operands::new(function, op.op, &op.arguments);
+        let operands = Operands::of(function, op);
         let shape = &function.ty(result).shape;
         if let Some(view) = self.fold(op, result)? {
             self.bound.insert(result, view);
@@ -129,7 +130,9 @@ impl Lowering<'_> {
                 self.alias(op, result, |layout| Ok(Some(layout.permute(&perm))))
             }
             Op::SliceBySize => {
-                let begin: Vec<usize> = operands.ints("begin")?.iter().map(|&b| b.max(0) as usize).collect();
+                let from = &operands.tensor("x")?.shape;
+                let begin: Vec<usize> =
+                    operands.ints("begin")?.iter().zip(from).map(|(&b, &extent)| wrap(b, extent)).collect();
                 self.alias(op, result, |layout| Ok(Some(layout.slice(&begin, shape))))
             }
             Op::Concat => self.concat(&operands, result),
@@ -221,10 +224,15 @@ fn wrap(axis: i32, rank: usize) -> usize {
 
 fn require_float(function: &Function, id: ValueId) -> Result<(), String> {
     let value = function.value(id);
-    if value.ty.dtype.is_float() {
+    let ty = function.ty(id);
+    let computable = matches!(ty.dtype, DType::Fp16 | DType::Fp32);
+    if computable && ty.rank() <= crate::layout::MAX_RANK && ty.elements() > 0 {
         return Ok(());
     }
-    Err(format!("`{}` is {}; only fp16 and fp32 tensors can be computed", value.name, value.ty))
+    Err(format!(
+        "`{}` is {}; fp16 and fp32 tensors of known shape and at most five dimensions can be computed",
+        value.name, value.ty
+    ))
 }
 
 #[cfg(test)]

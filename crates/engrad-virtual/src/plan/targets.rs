@@ -25,7 +25,7 @@ pub(super) fn find_targets(function: &Function, uses: &[usize]) -> Result<Vec<Op
     let mut targets: Vec<Option<Target>> = vec![None; function.values().len()];
     for op in function.ops().iter().rev() {
         let [result] = op.results[..] else { continue };
-        let operands = Operands::new(function, op.op, &op.arguments);
+        let operands = Operands::of(function, op);
         let shape = &function.ty(result).shape;
         let own = targets[result.index()];
         if op.op == Op::Concat {

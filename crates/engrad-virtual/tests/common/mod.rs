@@ -21,7 +21,7 @@ pub(crate) fn random_inputs(function: &Function, seed: u64) -> HashMap<String, V
     let mut numbers = |id| {
         let value = function.value(id);
         let draw = |_| f64::from(f16::from_f32(random.random_range(-1.0f32..1.0)));
-        (value.name.clone(), (0..value.ty.elements()).map(draw).collect())
+        (value.name.clone(), (0..function.ty(id).elements()).map(draw).collect())
     };
     function.inputs().iter().map(|&id| numbers(id)).collect()
 }
@@ -91,7 +91,8 @@ pub(crate) fn check(function: &Function, seed: u64) {
                 let value = function.value(id);
                 let (actual, expected) = (&actual[&value.name], &expected[&value.name]);
                 // A unit in the last place of fp16, and half a step of its subnormals.
-                let (port, step) = if value.ty.dtype == DType::Fp16 { (1e-3, 3e-8) } else { (0.0, 0.0) };
+                let (port, step) =
+                    if function.ty(id).dtype == DType::Fp16 { (1e-3, 3e-8) } else { (0.0, 0.0) };
                 let scale = expected.iter().filter(|v| v.is_finite()).fold(0.1f64, |m, v| m.max(v.abs()));
                 for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
                     let close = (a - e).abs() <= tolerance * scale + port * e.abs() + step;

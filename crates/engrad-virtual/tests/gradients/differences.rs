@@ -44,14 +44,14 @@ impl Placed<'_> {
     pub(crate) fn evaluate(&self, inputs: &Tensors) -> Tensors {
         let mut ports = Tensors::new();
         for &id in self.function.inputs() {
-            let port = self.function.value(id);
-            ports.insert(port.name.clone(), vec![f64::NAN; port.ty.elements()]);
+            let name = self.function.value(id).name.clone();
+            ports.insert(name, vec![f64::NAN; self.function.ty(id).elements()]);
         }
         for place in &self.packing.placements {
-            let port = self.function.value(self.function.inputs()[place.port]);
+            let id = self.function.inputs()[place.port];
             let numbers = inputs.get(&place.input).unwrap_or_else(|| panic!("nothing for `{}`", place.input));
-            let (stride, width) = (row(&port.ty), row(&place.ty));
-            let target = ports.get_mut(&port.name).unwrap();
+            let (stride, width) = (row(self.function.ty(id)), row(&place.ty));
+            let target = ports.get_mut(&self.function.value(id).name).unwrap();
             for (r, numbers) in numbers.chunks(width).enumerate() {
                 target[r * stride + place.offset..][..width].copy_from_slice(numbers);
             }
@@ -125,8 +125,8 @@ impl Subject<'_> {
         let function = self.original.function;
         let mut draw = |_| random.random_range(-1.0..1.0);
         let mut one = |&id| {
-            let value = function.value(id);
-            (value.name.clone(), (0..value.ty.elements()).map(&mut draw).collect())
+            let elements = function.ty(id).elements();
+            (function.value(id).name.clone(), (0..elements).map(&mut draw).collect())
         };
         function.outputs().iter().map(&mut one).collect()
     }

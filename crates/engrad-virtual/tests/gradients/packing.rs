@@ -17,8 +17,9 @@ fn evaluate(function: &Function, layout: InputLayout, inputs: &Tensors) -> Tenso
 fn check(name: &str, function: &Function) {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let mut numbers = |ty: &TensorType| (0..ty.elements()).map(|_| random.random_range(-1.0..1.0)).collect();
-    let inputs = function.inputs().iter().map(|&id| function.value(id));
-    let inputs: Tensors = inputs.map(|v| (v.name.clone(), numbers(&v.ty))).collect();
+    let inputs = function.inputs().iter();
+    let inputs: Tensors =
+        inputs.map(|&id| (function.value(id).name.clone(), numbers(function.ty(id)))).collect();
     let [ports, packed] =
         [InputLayout::Ports, InputLayout::Packed].map(|layout| evaluate(function, layout, &inputs));
     assert_eq!(ports.len(), packed.len(), "{name}");

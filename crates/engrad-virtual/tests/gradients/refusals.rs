@@ -24,7 +24,9 @@ fn reason(function: &Function, activations: &[&str], weights: &[&str]) -> String
 
 #[test]
 fn operations_without_a_rule_are_named() {
-    for op in Op::all().filter(|op| !op.info().is_differentiable() && *op != Op::Const) {
+    for op in [Op::ReduceMax, Op::Maximum, Op::Minimum, Op::Relu] {
+        // A rule that is added belongs in the cases of the rules' test.
+        assert!(!op.info().is_differentiable(), "{} has a rule now", op.name());
         let function = program(&[&[2, 3], &[2, 3]], |b, v| {
             let x = ("x", Argument::Value(v[0]));
             match op {

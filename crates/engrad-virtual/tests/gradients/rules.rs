@@ -40,10 +40,9 @@ fn every_differentiable_operation_follows_its_rule() {
     }
 }
 
-/// The cases of an operation; none for one without a rule. A new operation does not compile without an arm here.
+/// The cases of an operation; none for one without a rule: a new rule fails the test above without an arm here.
 fn cases(op: Op) -> Vec<Case> {
     match op {
-        Op::Const | Op::Maximum | Op::Minimum | Op::Relu | Op::ReduceMax => Vec::new(),
         Op::Add => binary(Builder::add),
         Op::Sub => binary(Builder::sub),
         Op::Mul => binary(Builder::mul),
@@ -70,6 +69,7 @@ fn cases(op: Op) -> Vec<Case> {
         Op::Transpose => transposes(),
         Op::SliceBySize => slices(),
         Op::Concat => concats(),
+        _ => Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod mil;
 pub(crate) mod numbers;
 pub(crate) mod program;
 pub(crate) mod train;

@@ -73,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let options = StageOptions {
         sequence,
+        batch: 1,
         dtype: arguments.numerics.dtype(),
         layout: arguments.layout.layout(),
         tile: engrad_train::stages::tile_rows(config.vocab),

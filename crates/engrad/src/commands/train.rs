@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use engrad_model::{ModelConfig, ResidualScale};
 use engrad_store::Checkpoint;
-use engrad_train::initialize;
 use engrad_train::trainer::{LossScaleSetting, RunPlan, SamplePlan, Trainer, run as run_training};
+use engrad_train::{Recompute, initialize};
 
 use crate::config::RunConfig;
 use crate::display;
@@ -63,9 +63,15 @@ pub(crate) struct Arguments {
     /// Largest gradient norm [default: 1.0]
     #[arg(long, value_name = "X")]
     clip_norm: Option<f64>,
-    /// Sequences accumulated for each update [default: 1]
+    /// Sequences evaluated at once [default: 1]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Batches accumulated for each update [default: 1]
     #[arg(long, value_name = "N")]
     accumulation: Option<usize>,
+    /// What the backward pass computes again instead of keeping it in memory: none, attention, layer [default: none]
+    #[arg(long, value_name = "POLICY")]
+    recompute: Option<Recompute>,
     /// Tokens of a sequence [default: the model's]
     #[arg(long, value_name = "N")]
     sequence: Option<usize>,
@@ -117,7 +123,9 @@ impl Arguments {
             self.learning_rate => train.learning_rate,
             self.weight_decay => train.adamw.weight_decay,
             self.clip_norm => train.clip_norm,
+            self.batch => train.batch,
             self.accumulation => train.accumulation,
+            self.recompute => train.recompute,
             self.seed => train.seed,
             self.loss_scale => train.loss_scale,
             self.validation_every => train.validation_every,
@@ -126,6 +134,7 @@ impl Arguments {
             self.keep_last => train.keep_last,
             self.sample_every => train.sample_every,
             self.sample_prompt => train.sample_prompt,
+            self.execution.engine => config.engine,
             self.execution.numerics => config.numerics,
             self.execution.layout => config.layout,
         }
@@ -136,6 +145,8 @@ impl Arguments {
         config.data = self.data.clone().or(config.data);
         config.tokenizer = self.tokenizer.clone().or(config.tokenizer);
         config.threads = self.execution.threads.or(config.threads);
+        config.affinity = self.execution.affinity.clone().or(config.affinity);
+        config.train.gradient_precision = config.numerics.gradient_precision();
         config
     }
 }
@@ -170,9 +181,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     }
 
     let engine = Environment::new(&ExecutionFlags {
+        engine: Some(config.engine),
         numerics: Some(config.numerics),
         layout: Some(config.layout),
         threads: config.threads,
+        affinity: config.affinity.clone(),
     })?;
     let (model_config, weights) = match (&mut checkpoint, sources::model_source(&config.model)) {
         (Some(checkpoint), _) => (checkpoint.model_config()?, None),

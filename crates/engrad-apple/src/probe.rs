@@ -1,0 +1,1 @@
+//! Thin wrappers for questions to the framework that no engine needs.

@@ -1,0 +1,190 @@
+//! Gradient sums: one matrix for each parameter, added to by the weight-gradient thread, read by the optimiser.
+//!
+//! Nothing is ever cleared: the first product of an update overwrites its rows. A row that nothing was added to counts
+//! as zero without being read. Sums of squares are taken row by row while a row is still in the cache, so that the
+//! norm costs no pass over memory.
+
+use engrad_engine::EngineError;
+use engrad_kernels::{Matmul, MatrixMut, Precision};
+use rayon::prelude::*;
+
+use crate::host::simd::{sum_of_squares, vectorized};
+use crate::host::{Buffer, Rows};
+
+/// Elements formed before their squares are summed: few enough to be in the last-level cache still.
+const CACHED: usize = 1 << 21;
+
+/// The gradient of one parameter, `[rows, columns]`; a vector is one row.
+#[derive(Debug)]
+pub struct Gradient {
+    values: Buffer,
+    columns: usize,
+    /// Rows that something was added to.
+    written: Vec<bool>,
+    /// Sum of squares of each written row.
+    squares: Vec<f64>,
+}
+
+impl Gradient {
+    /// A zero gradient.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] if the system has not as much.
+    pub(crate) fn new(rows: usize, columns: usize) -> Result<Self, EngineError> {
+        let length = rows.checked_mul(columns).unwrap_or(usize::MAX);
+        Ok(Self {
+            values: Buffer::zeros(length)?,
+            columns,
+            written: vec![false; rows],
+            squares: vec![0.0; rows],
+        })
+    }
+
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.written.len() * self.columns
+    }
+
+    /// Whether the parameter has no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A row; `None` for one that is zero because nothing was added to it.
+    pub fn row(&self, row: usize) -> Option<&[f32]> {
+        let written = self.written.get(row).copied().unwrap_or(false);
+        written.then(|| &self.values[row * self.columns..(row + 1) * self.columns])
+    }
+
+    /// All elements.
+    pub fn to_vec(&self) -> Vec<f32> {
+        let mut all = vec![0.0; self.len()];
+        for (row, line) in all.chunks_mut(self.columns.max(1)).enumerate() {
+            if let Some(values) = self.row(row) {
+                line.copy_from_slice(values);
+            }
+        }
+        all
+    }
+
+    /// Makes it zero, without touching its memory.
+    fn clear(&mut self) {
+        self.written.fill(false);
+    }
+
+    fn sum_of_squares(&self) -> f64 {
+        self.written.iter().zip(&self.squares).filter(|(written, _)| **written).map(|(_, s)| s).sum()
+    }
+
+    /// Adds `cotangent · activationᵀ` to the rows from `start`. Operands are `[rows, positions]` and
+    /// `[columns, positions]`, rounded to `precision`.
+    pub(crate) fn add_product(
+        &mut self,
+        start: usize,
+        rows: usize,
+        cotangent: Rows<'_>,
+        activation: Rows<'_>,
+        precision: Precision,
+    ) {
+        let columns = self.columns;
+        let activation = activation.operand(0, columns, true);
+        let block = (CACHED / columns).max(1);
+        for first in (0..rows).step_by(block) {
+            let count = block.min(rows - first);
+            let range = start + first..start + first + count;
+            let target = &mut self.values[range.start * columns..range.end * columns];
+            let written = &mut self.written[range.clone()];
+            let overwrite = !written.contains(&true);
+            for (line, written) in target.chunks_mut(columns).zip(written) {
+                if !overwrite && !*written {
+                    line.fill(0.0);
+                }
+                *written = true;
+            }
+            Matmul::new(cotangent.operand(first, count, false), activation)
+                .precision(precision)
+                .accumulate(if overwrite { 0.0 } else { 1.0 })
+                .write(MatrixMut::new(target, count, columns, columns));
+            target.par_chunks(columns).zip(&mut self.squares[range]).with_min_len(32).for_each(
+                |(line, square)| {
+                    *square = vectorized(
+                        #[inline(always)]
+                        || sum_of_squares(line),
+                    );
+                },
+            );
+        }
+    }
+
+    /// Adds values to one row.
+    pub(crate) fn add_row(&mut self, row: usize, values: &[f32]) {
+        let line = &mut self.values[row * self.columns..(row + 1) * self.columns];
+        if std::mem::replace(&mut self.written[row], true) {
+            line.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        } else {
+            line.copy_from_slice(values);
+        }
+        self.squares[row] = sum_of_squares(line);
+    }
+}
+
+/// The gradients of a model's parameters, in canonical order.
+#[derive(Debug)]
+pub struct Gradients(pub(crate) Vec<Gradient>);
+
+impl Gradients {
+    /// One gradient for each parameter.
+    pub fn iter(&self) -> impl Iterator<Item = &Gradient> {
+        self.0.iter()
+    }
+
+    /// Euclidean norm over all elements; not finite if any element is not.
+    pub fn norm(&self) -> f64 {
+        self.0.iter().map(Gradient::sum_of_squares).sum::<f64>().sqrt()
+    }
+
+    /// Makes all zero.
+    pub(crate) fn clear(&mut self) {
+        self.0.iter_mut().for_each(Gradient::clear);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(data: &[f32], columns: usize) -> Rows<'_> {
+        Rows::Fp32 { data, columns, stride: columns }
+    }
+
+    #[test]
+    fn what_an_earlier_update_left_is_overwritten_and_the_norm_follows() {
+        let mut gradients = Gradients(vec![Gradient::new(3, 2).unwrap()]);
+        gradients.0[0].add_row(1, &[f32::NAN, 7.0]);
+        assert!(gradients.norm().is_nan());
+        gradients.clear();
+        assert_eq!(gradients.norm(), 0.0);
+        // Row 1 is written first by a row, then by a product over rows 1 and 2.
+        gradients.0[0].add_row(1, &[1.0, 1.0]);
+        let (cotangent, activation) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0]);
+        gradients.0[0].add_product(1, 2, rows(&cotangent, 2), rows(&activation, 2), Precision::F32);
+        assert_eq!(gradients.0[0].to_vec(), [0.0, 0.0, 2.0, 3.0, 3.0, 4.0]);
+        assert_eq!(gradients.0[0].row(0), None);
+        assert!((gradients.norm() - (4.0f64 + 9.0 + 9.0 + 16.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn blocks_of_a_large_product_join() {
+        let (count, columns) = (CACHED / 1024 + 3, 1024);
+        let cotangent: Vec<f32> = (0..count).map(|i| i as f32).collect();
+        let ones = vec![1.0; columns];
+        let mut gradient = Gradient::new(count, columns).unwrap();
+        for _ in 0..2 {
+            gradient.add_product(0, count, rows(&cotangent, 1), rows(&ones, 1), Precision::F32);
+        }
+        let whole = gradient.to_vec();
+        assert!(whole.chunks(columns).enumerate().all(|(i, row)| row.iter().all(|&v| v == 2.0 * i as f32)));
+        let expected: f64 = (0..count).map(|i| (2.0 * i as f64).powi(2) * columns as f64).sum();
+        assert!((gradient.sum_of_squares() - expected).abs() < 1e-6 * expected);
+    }
+}
