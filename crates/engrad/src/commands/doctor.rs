@@ -44,9 +44,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!healthy)))
 }
 
-/// Bytes in GiB.
+/// Bytes in GiB; what every machine has and this one does not tell is said to be unknown.
 fn for_people(mut report: Value) -> Value {
     for (key, value) in report["machine"].as_object_mut().into_iter().flatten() {
+        if value.is_null() && key != "model" && key != "memory_limit" {
+            *value = json!("not known");
+        }
         if let Some(bytes) = value.as_u64().filter(|_| key != "threads") {
             *value = json!(format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)));
         }

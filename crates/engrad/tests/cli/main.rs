@@ -6,6 +6,7 @@
 mod apple;
 mod configuration;
 mod damage;
+mod engine;
 mod exchange;
 #[cfg(unix)]
 mod interruption;
