@@ -295,7 +295,10 @@ fn slices() -> Vec<Case> {
 }
 
 /// Forms whose arguments are all integers.
-fn numbered(op: Op, forms: &[(&[usize], &[(&'static str, &[i32])])]) -> Vec<Case> {
+/// Extents of x, and lists of integers by name.
+type Numbered<'a> = (&'a [usize], &'a [(&'static str, &'a [i32])]);
+
+fn numbered(op: Op, forms: &[Numbered<'_>]) -> Vec<Case> {
     let case = |(s, arguments): &(&[usize], &[(&'static str, &[i32])])| {
         Case::new(format!("of {s:?}, {arguments:?}"), &[s], |b, v| with_ints(b, op, "y", v[0], arguments))
     };
