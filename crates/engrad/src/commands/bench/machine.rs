@@ -134,7 +134,9 @@ mod tests {
     fn a_figure_above_the_peak_is_refused() {
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
         let mut machine = Machine { pool, peaks: vec![(Precision::F32, Some(1e9))], memory: None };
-        assert_eq!(machine.share("x", Precision::F32, 5e8, 1e3).unwrap(), Some(0.5));
+        // A thousand operations a second: far below any peak, whatever else the processor does.
+        let share = machine.share("x", Precision::F32, 1e3, 1e3).unwrap();
+        assert!(share.is_some_and(|share| share > 0.0 && share < 1e-3), "{share:?}");
         assert_eq!(machine.share("x", Precision::Int8, 5e8, 1e3).unwrap(), None);
         assert!(machine.share("x", Precision::F32, 1.0, 0.0).is_err());
         if register_peak(Precision::F32, 1).is_some() {
