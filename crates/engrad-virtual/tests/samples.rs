@@ -36,7 +36,7 @@ fn audio(samples: usize) -> Vec<f32> {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        let loudness = if (i / 1000_usize).is_multiple_of(3) { 0.01 } else { 0.25 };
+        let loudness = if (i / 1000).is_multiple_of(3) { 0.01 } else { 0.25 };
         ((state >> 8) as f32 / 16_777_216.0 - 0.5) * loudness
     };
     (0..samples).map(sample).collect()
