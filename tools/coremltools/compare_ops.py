@@ -68,6 +68,14 @@ def array(value):
     return result.astype(narrow) if narrow else result
 
 
+def element_type(dtype):
+    """Name of a numpy type; coremltools marks those below a byte."""
+    narrow = (dtype.metadata or {}).get("true_dtype")
+    if narrow is None:
+        return NAMES[dtype.name]
+    return f"{'u' * narrow.is_unsigned()}int{narrow.get_bitwidth()}"
+
+
 def type_text(dtype, shape):
     extents = ", ".join(str(d) if isinstance(d, (int, np.integer)) else "?" for d in shape)
     return f"tensor<{dtype}, [{extents}]>" if shape else dtype
@@ -90,7 +98,7 @@ def literal(value):
     if isinstance(value, str):
         return "string", f'string("{value}")'
     values = array(value)
-    ty = type_text(NAMES[values.dtype.name], values.shape)
+    ty = type_text(element_type(values.dtype), values.shape)
     return ty, f"{ty}({nested(values)})"
 
 
@@ -117,7 +125,7 @@ def program(case, types):
     results = [f"result{i}" for i in range(len(types))]
     declared = ", ".join(f"{ty} {name}" for ty, name in zip(types, results))
     statements.append(f'        {declared} = {case.op}({", ".join(arguments)})[name = string("op")];')
-    parameters = ", ".join(f"{type_text(NAMES[v.dtype.name], v.shape)} {n}" for n, v in inputs.items())
+    parameters = ", ".join(f"{type_text(element_type(v.dtype), v.shape)} {n}" for n, v in inputs.items())
     body = "\n".join(statements)
     text = (
         "program(1.3)\n[buildInfo = dict<string, string>({})]\n{\n"
@@ -169,7 +177,7 @@ def build(case, run_time):
 def declared_type(var):
     from coremltools.converters.mil.mil import types
 
-    return type_text(NAMES[np.dtype(types.nptype_from_builtin(var.dtype)).name], tuple(var.shape))
+    return type_text(element_type(np.dtype(types.nptype_from_builtin(var.dtype))), tuple(var.shape))
 
 
 def compare(case, found, expected):
@@ -205,7 +213,7 @@ def run(case, engrad, folder):
     expected = [array(value) for value in expected]
     if any(array(v).ndim == 0 for name, value in case.inputs.items() for _, v in parts(name, value)):
         # coremltools has no scalar inputs.
-        types = [type_text(NAMES[value.dtype.name], value.shape) for value in expected]
+        types = [type_text(element_type(value.dtype), value.shape) for value in expected]
     else:
         try:
             types = [declared_type(var) for var in build(case, run_time=True)]

@@ -13,7 +13,7 @@ pub(crate) type Sel = *const c_char;
 /// A class or the class of a class. The first word is where every object has its class.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Class {
+pub(crate) struct Class {
     isa: *const Class,
     name: CString,
     superclass: Option<&'static Class>,
@@ -27,7 +27,7 @@ unsafe impl Sync for Class {}
 
 /// A method: selector, types as the real class has them, code.
 #[derive(Debug)]
-pub struct Method {
+pub(crate) struct Method {
     pub(crate) selector: Sel,
     pub(crate) encoding: CString,
     /// What `method_getTypeEncoding` gives when the test wants it wrong.
@@ -112,7 +112,7 @@ codes! {
 /// An IOSurface where a method takes one.
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy)]
-pub struct SurfaceArgument(pub(crate) Id);
+pub(crate) struct SurfaceArgument(pub(crate) Id);
 
 macro_rules! methods {
     ($($name:ident($($arg:ident)*);)*) => { $(

@@ -19,13 +19,13 @@ struct Exception {
 #[repr(C, align(16))]
 struct Raised {
     class: u64,
-    cleanup: Option<extern "C" fn(c_int, *mut Raised)>,
+    cleanup: Option<extern "C" fn(c_int, *mut c_void)>,
     private: [usize; 8],
     object: Id,
 }
 
 unsafe extern "C-unwind" {
-    fn _Unwind_RaiseException(exception: *mut Raised) -> c_int;
+    fn _Unwind_RaiseException(exception: *mut c_void) -> c_int;
 }
 
 /// Throws an exception object. Nothing may be locked.
@@ -34,7 +34,7 @@ pub(crate) fn throw(name: &str, reason: &str) -> ! {
     let raised =
         Box::new(Raised { class: u64::from_be_bytes(*b"ENGDOBJC"), cleanup: None, private: [0; 8], object });
     // SAFETY: a new exception, which whoever catches it ends.
-    unsafe { _Unwind_RaiseException(Box::into_raw(raised)) };
+    unsafe { _Unwind_RaiseException(Box::into_raw(raised).cast()) };
     // Nobody catches it.
     std::process::abort()
 }

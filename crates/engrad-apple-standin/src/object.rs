@@ -13,7 +13,7 @@ use crate::exceptions::throw;
 /// An object as clients see it; classes are objects too.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Object {
+pub(crate) struct Object {
     pub(crate) isa: *const Class,
     count: AtomicUsize,
     immortal: bool,

@@ -1,6 +1,6 @@
 //! The exported functions of the Objective-C runtime.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char};
 
 use crate::class::{self, Class, Method, Sel};
 use crate::control;

@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn attributes_that_contradict_the_program_are_refused() {
-        let cases: [(&str, fn(&mut Entry)); 8] = [
+        type Change = fn(&mut Entry);
+        let cases: [(&str, Change); 8] = [
             ("no input `x`", |e| e.name = "y".to_owned()),
             ("type Float32", |e| e.dtype = Some("Float32".to_owned())),
             ("extents", |e| e.extents = [1, 1, 8, 1, 4]),

@@ -59,10 +59,23 @@ impl AppleEngine {
     /// # Errors
     /// Any [`AppleError`].
     pub fn compile_program(&self, program: &Program) -> Result<Arc<dyn Kernel>, AppleError> {
-        Ok(self.compile_kernel(program)?)
+        Ok(self.compile_kernel(program)? as _)
     }
 
-    pub(crate) fn compile_kernel(&self, program: &Program) -> Result<Arc<AppleKernel>, AppleError> {
+    fn compile_kernel(&self, program: &Program) -> Result<Arc<AppleKernel>, AppleError> {
+        if self.options.kept_programs == 0 {
+            return self.compile_new(program);
+        }
+        let digest: [u8; 32] = Sha256::digest(program.to_text().as_bytes()).into();
+        if let Some(kernel) = self.find_kept(&digest) {
+            return Ok(kernel);
+        }
+        let kernel = self.compile_new(program)?;
+        self.keep(digest, &kernel);
+        Ok(kernel)
+    }
+
+    pub(crate) fn compile_new(&self, program: &Program) -> Result<Arc<AppleKernel>, AppleError> {
         engrad_mil::verify(program).map_err(|e| AppleError::Program(e.to_string()))?;
         let main =
             program.main().ok_or_else(|| AppleError::Program("there is no function `main`".to_owned()))?;
@@ -70,11 +83,6 @@ impl AppleEngine {
             ids.iter().map(|&id| (main.value(id).name.clone(), main.ty(id).clone())).collect()
         };
         let (text, weights) = text_and_weights(program)?;
-        // The name of the weight file, which is in the text, stands for its content.
-        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        if let Some(kernel) = self.find_kept(&digest) {
-            return Ok(kernel);
-        }
         let files: Vec<(&str, &[u8])> = weights.iter().map(|(p, c)| (p.as_str(), c.as_slice())).collect();
 
         let permit = CompilePermit::take(&self.options)?;
@@ -102,7 +110,6 @@ impl AppleEngine {
                 self.options.canary_tolerance,
             )?;
         }
-        self.keep(digest, &kernel);
         Ok(kernel)
     }
 
@@ -140,12 +147,15 @@ impl AppleEngine {
     }
 }
 
-/// A program's text with its large constants in a file of their own: path and content.
+/// Path, as the program's text has it, and content.
+type WeightFile = (String, Vec<u8>);
+
+/// A program's text with its large constants in a file of their own.
 ///
 /// The path has a digest of the content in it. Whether the framework's identifier of a model covers the content of
 /// weights or only their paths is not settled (ane-facts 1.4); this way two programs that differ in weights alone are
 /// two for its caches in either case.
-fn text_and_weights(program: &Program) -> Result<(String, Option<(String, Vec<u8>)>), AppleError> {
+fn text_and_weights(program: &Program) -> Result<(String, Option<WeightFile>), AppleError> {
     let refuse = |e: engrad_mil::MilError| AppleError::Program(e.to_string());
     let (_, content) =
         blob::externalize(program, "@model_path/weights/weight.bin", MIN_WEIGHT_ELEMENTS).map_err(refuse)?;

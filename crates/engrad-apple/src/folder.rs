@@ -57,6 +57,10 @@ impl Folder {
         })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes a file below the folder, whole or not at all. A file of the same content stays as it is.
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<(), AppleError> {
         let plain = Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));

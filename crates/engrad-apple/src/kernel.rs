@@ -51,47 +51,21 @@ impl AppleKernel {
         &self.loaded
     }
 
-    /// Surface objects in the order of the model's symbols.
-    pub(crate) fn objects(places: &[Place], surfaces: &[Surface]) -> Result<Vec<Object>, AppleError> {
-        let mut objects = vec![Object::NIL; places.len()];
-        for (place, surface) in places.iter().zip(surfaces) {
-            let object = surface.with_foreign(|memory| {
-                memory.as_any().downcast_ref::<SurfaceMemory>().map(SurfaceMemory::object)
-            });
-            let Some(Some(object)) = object else {
-                return Err(AppleError::Bind {
-                    port: place.port.name.clone(),
-                    reason: "its surface is no IOSurface of this engine; make it with the kernel's `surface`"
-                        .to_owned(),
-                });
-            };
-            if surface.bytes() < place.bytes {
-                return Err(AppleError::Bind {
-                    port: place.port.name.clone(),
-                    reason: format!(
-                        "surface of {} bytes, the loaded model needs {}",
-                        surface.bytes(),
-                        place.bytes
-                    ),
-                });
-            }
-            match objects.get_mut(place.symbol) {
-                Some(place) => *place = object,
-                None => {
-                    let reason = format!("symbol {} of {}", place.symbol, places.len());
-                    return Err(AppleError::Unexpected { phase: Phase::Bind, reason });
-                }
-            }
-        }
-        Ok(objects)
-    }
-
     pub(crate) fn input_objects(&self, request: &Request) -> Result<Vec<Object>, AppleError> {
-        Self::objects(&self.input_places, request.inputs())
+        objects(&self.input_places, request.inputs(), true)
     }
 
     pub(crate) fn output_objects(&self, request: &Request) -> Result<Vec<Object>, AppleError> {
-        Self::objects(&self.output_places, request.outputs())
+        objects(&self.output_places, request.outputs(), true)
+    }
+
+    /// Objects of surfaces in port order that may be too small, for probes.
+    pub(crate) fn objects_of_any_size(
+        &self,
+        inputs: &[Surface],
+        outputs: &[Surface],
+    ) -> Result<(Vec<Object>, Vec<Object>), AppleError> {
+        Ok((objects(&self.input_places, inputs, false)?, objects(&self.output_places, outputs, false)?))
     }
 
     fn run(&self, request: &Request) -> Result<(), AppleError> {
@@ -116,6 +90,38 @@ impl AppleKernel {
         // The classes are not documented as safe to use from several threads, and the device runs one at a time.
         let _turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.loaded.evaluate(prepared)
+    }
+}
+
+/// Surface objects in the order of the model's symbols.
+fn objects(places: &[Place], surfaces: &[Surface], sized: bool) -> Result<Vec<Object>, AppleError> {
+    let mut objects = vec![Object::NIL; places.len()];
+    for (place, surface) in places.iter().zip(surfaces) {
+        let object = surface.with_foreign(|memory| {
+            memory.as_any().downcast_ref::<SurfaceMemory>().map(SurfaceMemory::object)
+        });
+        let refuse = |reason: String| AppleError::Bind { port: place.port.name.clone(), reason };
+        let Some(Some(object)) = object else {
+            let reason = "its surface is no IOSurface of this engine; make it with the kernel's `surface`";
+            return Err(refuse(reason.to_owned()));
+        };
+        if sized && surface.bytes() < place.bytes {
+            return Err(refuse(format!(
+                "surface of {} bytes, the loaded model needs {}",
+                surface.bytes(),
+                place.bytes
+            )));
+        }
+        if let Some(symbol) = objects.get_mut(place.symbol) {
+            *symbol = object;
+        }
+    }
+    match objects.iter().any(|object| object.is_nil()) {
+        true => Err(AppleError::Unexpected {
+            phase: Phase::Bind,
+            reason: format!("{} surfaces for {} symbols", surfaces.len(), places.len()),
+        }),
+        false => Ok(objects),
     }
 }
 

@@ -18,4 +18,4 @@ pub use error::EngineError;
 pub use foreign::ForeignMemory;
 pub use hold::Hold;
 pub use port::Port;
-pub use surface::{ReadGuard, Surface, WriteGuard};
+pub use surface::{ReadGuard, Surface, WeakSurface, WriteGuard};

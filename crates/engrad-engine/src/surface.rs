@@ -4,7 +4,8 @@
 //! handle, is never resized, and is only reached through guards of one reader-writer lock, so a `&mut [u8]` never
 //! coexists with another view. Every bit pattern is a valid element of the types offered.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use half::f16;
 use memmap2::MmapMut;
@@ -19,8 +20,37 @@ const HUGE_PAGE: usize = 2 << 20;
 /// A block of page-aligned, zero-initialised memory; clones share it.
 #[derive(Debug, Clone)]
 pub struct Surface {
-    memory: Arc<RwLock<Memory>>,
+    shared: Arc<Shared>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: u64,
+    /// Times it was locked for writing.
+    generation: AtomicU64,
+    is_foreign: bool,
+    memory: RwLock<Memory>,
+}
+
+impl Shared {
+    fn new(memory: Memory) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let is_foreign = memory.foreign().is_some();
+        Arc::new(Self { id, generation: AtomicU64::new(0), is_foreign, memory: RwLock::new(memory) })
+    }
+}
+
+/// Tells whether a surface's memory is still there, without keeping it.
+#[derive(Debug, Clone)]
+pub struct WeakSurface(Weak<Shared>);
+
+impl WeakSurface {
+    /// Whether any handle is left.
+    pub fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 impl Surface {
@@ -37,13 +67,13 @@ impl Surface {
             // a system that refuses it is no error.
             let _ = memory.advise(memmap2::Advice::HugePage);
         }
-        Ok(Self { memory: Arc::new(RwLock::new(Memory::Anonymous(memory))), bytes })
+        Ok(Self { shared: Shared::new(Memory::Anonymous(memory)), bytes })
     }
 
     /// A surface over memory that an engine allocated.
     pub fn foreign(memory: Box<dyn ForeignMemory>) -> Self {
         let bytes = memory.bytes();
-        Self { memory: Arc::new(RwLock::new(Memory::Foreign(memory))), bytes }
+        Self { shared: Shared::new(Memory::Foreign(memory)), bytes }
     }
 
     /// A new surface that fits a port.
@@ -61,13 +91,30 @@ impl Surface {
 
     /// Whether two handles share memory.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.memory, &other.memory)
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// A number that no other surface of the process ever has; clones share it.
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// Counts the locks for writing: while it stays the same, so do the bytes. Meaningful while a [`ReadGuard`] of the
+    /// surface is held. `None` for memory that a device may write without this lock.
+    pub fn generation(&self) -> Option<u64> {
+        // Ordered by the lock, which the caller holds.
+        (!self.shared.is_foreign).then(|| self.shared.generation.load(Ordering::Relaxed))
+    }
+
+    /// A handle that does not keep the memory.
+    pub fn downgrade(&self) -> WeakSurface {
+        WeakSurface(Arc::downgrade(&self.shared))
     }
 
     /// Locks for reading; waits while a writer holds it.
     pub fn read(&self) -> ReadGuard<'_> {
         // A panic of another holder leaves bytes, and all bytes are valid: poisoning carries no information.
-        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.shared.memory.read().unwrap_or_else(PoisonError::into_inner);
         let (address, bytes) = memory.lock(false);
         // SAFETY: the memory is initialised and outlives the guard, which keeps writers out.
         let bytes = unsafe { std::slice::from_raw_parts(address, bytes) };
@@ -76,15 +123,21 @@ impl Surface {
 
     /// Locks for writing; waits while anyone holds it.
     pub fn write(&self) -> WriteGuard<'_> {
-        let memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.shared.memory.write().unwrap_or_else(PoisonError::into_inner);
+        self.count_writing();
         let (address, bytes) = memory.lock(true);
         // SAFETY: as for reading, and the guard keeps everyone out.
         let bytes = unsafe { std::slice::from_raw_parts_mut(address, bytes) };
         WriteGuard { bytes, memory }
     }
 
+    /// Begins a generation; the caller holds the lock for writing.
+    pub(crate) fn count_writing(&self) {
+        self.shared.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn memory(&self) -> &RwLock<Memory> {
-        &self.memory
+        &self.shared.memory
     }
 }
 
@@ -157,5 +210,21 @@ mod tests {
         other.write().fp16_mut()[3] = f16::from_f32(1.5);
         assert_eq!(surface.read().fp16()[3].to_f32(), 1.5);
         assert!(surface.is_same(&other) && !surface.is_same(&Surface::new(100).unwrap()));
+        assert!(surface.id() == other.id() && surface.id() != Surface::new(100).unwrap().id());
+    }
+
+    #[test]
+    fn every_lock_for_writing_begins_a_generation_and_no_handle_means_no_memory() {
+        let surface = Surface::new(100).unwrap();
+        let (before, weak) = (surface.generation(), surface.downgrade());
+        drop(surface.read());
+        assert_eq!(surface.generation(), before);
+        let other = surface.clone();
+        drop(other.write());
+        assert_ne!(surface.generation(), before);
+        drop(surface);
+        assert!(weak.is_alive());
+        drop(other);
+        assert!(!weak.is_alive());
     }
 }

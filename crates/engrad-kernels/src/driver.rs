@@ -229,7 +229,8 @@ impl Grid {
     }
 }
 
-fn each(count: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
+/// Calls `task` for each number below `count`, on the current rayon pool if `parallel`.
+pub(crate) fn each(count: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
     if parallel && count > 1 {
         (0..count).into_par_iter().with_max_len(1).for_each(task);
     } else {

@@ -1,10 +1,29 @@
 //! Factors packed once and used in many products.
 
 use crate::buffer::Buffer;
+use crate::driver::each;
 use crate::matrix::{Operand, RawMatrix};
 use crate::micro::{self, KC, PanelLayout, ROW};
 use crate::pack::{Packer, Side};
 use crate::{Int8Operand, Precision};
+
+/// Micro-panels of a left factor that one task packs.
+const TASK_PANELS: usize = 8;
+
+/// Where panels go.
+#[derive(Clone, Copy)]
+struct Panels(*mut u32);
+
+// SAFETY: an address; tasks write parts of their own.
+unsafe impl Send for Panels {}
+// SAFETY: as above.
+unsafe impl Sync for Panels {}
+
+impl Panels {
+    fn at(self, word: usize) -> *mut u32 {
+        self.0.wrapping_add(word)
+    }
+}
 
 /// Which factor of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,27 +63,27 @@ impl PackedMatrix {
             Operand::Packed(_) => panic!("packed already"),
         };
         // SAFETY: the view was checked when it was made, and is borrowed.
-        unsafe { Self::from_raw(&raw, factor, precision) }
+        unsafe { Self::from_raw(&raw, factor, precision, false) }
     }
 
     /// Packs a matrix of bytes.
     pub fn new_int8(matrix: Int8Operand<'_>, factor: Factor) -> Self {
         // SAFETY: as above.
-        unsafe { Self::from_raw(&matrix.raw(), factor, Precision::Int8) }
+        unsafe { Self::from_raw(&matrix.raw(), factor, Precision::Int8, false) }
     }
 
-    /// Packs a matrix by address.
+    /// Packs a matrix by address, on the current rayon pool if `parallel`.
     ///
     /// # Safety
     /// Its elements are in memory that nothing writes meanwhile; they are bytes exactly if the precision is that of
     /// bytes.
-    pub unsafe fn from_raw(source: &RawMatrix, factor: Factor, precision: Precision) -> Self {
+    pub unsafe fn from_raw(source: &RawMatrix, factor: Factor, precision: Precision, parallel: bool) -> Self {
         let (rows, columns) = (source.rows, source.columns);
         let panels = Buffer::new(Self::words_for((rows, columns), factor, precision));
         let layout = Packer::left_layout(source);
         let mut packed = Self { panels, factor, precision, layout, rows, columns };
         // SAFETY: passed on; the panels were just sized for it.
-        unsafe { packed.fill(source) };
+        unsafe { packed.fill(source, parallel) };
         packed
     }
 
@@ -75,11 +94,11 @@ impl PackedMatrix {
     ///
     /// # Panics
     /// If the shape is another, or rows are contiguous where columns were.
-    pub unsafe fn refill(&mut self, source: &RawMatrix) {
+    pub unsafe fn refill(&mut self, source: &RawMatrix, parallel: bool) {
         assert_eq!((self.rows, self.columns), (source.rows, source.columns), "shape");
         assert_eq!(self.layout, Packer::left_layout(source), "direction");
         // SAFETY: passed on.
-        unsafe { self.fill(source) };
+        unsafe { self.fill(source, parallel) };
     }
 
     /// Words of the panels of a matrix of that shape.
@@ -119,40 +138,54 @@ impl PackedMatrix {
 
     /// # Safety
     /// As [`PackedMatrix::from_raw`].
-    unsafe fn fill(&mut self, source: &RawMatrix) {
+    unsafe fn fill(&mut self, source: &RawMatrix, parallel: bool) {
         let (kernel, precision) = (micro::kernel(self.precision), self.precision);
         let group = precision.group();
-        let to = self.panels.as_mut_ptr();
-        // SAFETY: passed on; panels follow each other in the words that were sized for them.
-        unsafe {
-            match self.factor {
-                Factor::Left => {
-                    let packer = Packer { precision, side: Side::Left, kernel };
-                    let block = Packer::left_words(&kernel, self.rows.div_ceil(kernel.rows));
-                    for (i, k0) in (0..self.columns).step_by(KC * group).enumerate() {
-                        let k = (KC * group).min(self.columns - k0);
-                        packer.left(source, (0, self.rows), (k0, k), to.add(i * block));
+        let to = Panels(self.panels.as_mut_ptr());
+        let (rows, columns) = (self.rows, self.columns);
+        match self.factor {
+            Factor::Left => {
+                let packer = Packer { precision, side: Side::Left, kernel };
+                let panels = rows.div_ceil(kernel.rows);
+                let (block, step) = (Packer::left_words(&kernel, panels), TASK_PANELS * kernel.rows);
+                let tasks = rows.div_ceil(step);
+                each(columns.div_ceil(KC * group) * tasks, parallel, |task| {
+                    let (i, row) = (task / tasks, task % tasks * step);
+                    let k0 = i * KC * group;
+                    let k = (KC * group).min(columns - k0);
+                    let panel_words = match self.layout {
+                        PanelLayout::Rows => ROW,
+                        PanelLayout::Steps => k.div_ceil(group),
+                    };
+                    // SAFETY: passed on; tasks have panels of their own, in the words that were sized for them.
+                    unsafe {
+                        let to = to.at(i * block + row * panel_words);
+                        packer.left(source, (row, step.min(rows - row)), (k0, k), to);
                     }
-                }
-                Factor::Right => {
-                    let packer = Packer { precision, side: Side::Right, kernel };
-                    let (width, padded) = (kernel.columns, self.columns.next_multiple_of(kernel.columns));
-                    let words = self.rows.div_ceil(group);
-                    let sums = to.add(padded * words).cast::<i32>();
-                    sums.write_bytes(0, padded);
-                    for (panel, column) in (0..self.columns).step_by(width).enumerate() {
-                        let columns = width.min(self.columns - column);
+                });
+            }
+            Factor::Right => {
+                let packer = Packer { precision, side: Side::Right, kernel };
+                let (width, padded) = (kernel.columns, columns.next_multiple_of(kernel.columns));
+                let words = rows.div_ceil(group);
+                each(padded / width, parallel, |panel| {
+                    let column = panel * width;
+                    // SAFETY: as above; the sums of a panel's columns are its task's too.
+                    unsafe {
+                        let sums = to.at(padded * words + column).cast::<i32>();
+                        sums.write_bytes(0, width);
                         for word in (0..words).step_by(KC) {
                             let len = KC.min(words - word);
-                            let to = to.add(word * padded + panel * len * width);
-                            let k = (len * group).min(self.rows - word * group);
-                            packer.right(source, (word * group, k), (column, columns), to);
+                            let to = to.at(word * padded + panel * len * width);
+                            let k = (len * group).min(rows - word * group);
+                            let own = (column, width.min(columns - column));
+                            packer.right(source, (word * group, k), own, to);
                             if kernel.offset {
-                                packer.column_sums(to, len, sums.add(column));
+                                packer.column_sums(to, len, sums);
                             }
                         }
                     }
-                }
+                });
             }
         }
     }

@@ -3,14 +3,17 @@
 //! The loops are the instructions of the micro-kernels on independent sums, enough of them to hide the latency of each
 //! addition, and nothing else.
 
+use std::sync::Barrier;
 use std::time::Instant;
 
 use crate::Precision;
 
 /// Sums that do not wait for each other. With the two factors they fit the 32 vector registers.
 const SUMS: usize = 24;
-/// Multiplications of each sum in one timed piece: some milliseconds, short beside a time slice of the system.
-const STEPS: usize = 1 << 20;
+/// Multiplications of each sum in one timed piece: about two milliseconds, short beside a time slice of the system.
+const STEPS: usize = 1 << 19;
+/// Share of a piece in which all threads must have been at work for it to count.
+const OVERLAP: f64 = 0.9;
 
 /// A loop over registers and the operations of one of its instructions.
 #[derive(Clone, Copy)]
@@ -21,17 +24,33 @@ struct Loop {
 }
 
 /// Operations per second (a multiply-add is two) of all threads of the rayon pool this is called in, in the best of
-/// `pieces` pieces of a few milliseconds. `None` if the processor has no instructions for that precision.
+/// `pieces` pieces of about two milliseconds. `None` if the processor has no instructions for that precision.
+///
+/// Threads start together. A piece in which the system let one of them wait is no measure of the processor; it counts only
+/// as a whole, if there is no better one.
 pub fn register_peak(precision: Precision, pieces: usize) -> Option<f64> {
     let found = find(precision)?;
-    let threads = rayon::current_num_threads();
-    let operations = (found.operations * found.sums * STEPS * threads) as f64;
+    let start = Barrier::new(rayon::current_num_threads());
+    let operations = (found.operations * found.sums * STEPS) as f64;
     let piece = || {
-        let started = Instant::now();
-        rayon::broadcast(|_| (found.run)());
-        operations / started.elapsed().as_secs_f64()
+        let times: Vec<(Instant, Instant)> = rayon::broadcast(|_| {
+            start.wait();
+            let began = Instant::now();
+            (found.run)();
+            (began, Instant::now())
+        });
+        let earliest = |times: &mut dyn Iterator<Item = Instant>| times.min();
+        let latest = |times: &mut dyn Iterator<Item = Instant>| times.max();
+        let (begins, ends) = (|| times.iter().map(|t| t.0), || times.iter().map(|t| t.1));
+        let from_first = latest(&mut ends())?.duration_since(earliest(&mut begins())?).as_secs_f64();
+        let together = earliest(&mut ends())?.saturating_duration_since(latest(&mut begins())?).as_secs_f64();
+        if together >= OVERLAP * from_first {
+            Some(times.iter().map(|(began, ended)| operations / (*ended - *began).as_secs_f64()).sum())
+        } else {
+            Some(operations * times.len() as f64 / from_first)
+        }
     };
-    Some((0..pieces.max(1)).map(|_| piece()).fold(0.0, f64::max))
+    (0..pieces.max(1)).filter_map(|_| piece()).reduce(f64::max)
 }
 
 #[cfg(target_arch = "x86_64")]

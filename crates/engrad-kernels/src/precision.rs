@@ -14,6 +14,11 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Bytes of an element in packed panels.
+    pub fn bytes(self) -> usize {
+        size_of::<u32>() / self.group()
+    }
+
     /// Neighbours along the inner dimension in a 32-bit word.
     pub(crate) fn group(self) -> usize {
         match self {

@@ -243,7 +243,9 @@ fn large_products_have_the_same_bits_for_any_number_of_threads() {
 
 #[test]
 fn numbers_outside_fp16_and_bf16_round_as_their_types_say() {
-    let values = [1.0f32, 1.00390625, 1.001953125, 3.0e38, f32::INFINITY, -1.0e-3, 65504.0, 0.1];
+    // Exact, halfway to the even neighbour below and above, large, infinite, small, inexact.
+    let ulp = f32::from(bf16::EPSILON);
+    let values = [1.0, 1.0 + ulp / 2.0, 1.0 + ulp * 1.5, 3.0e38, f32::INFINITY, -1.0e-3, 65504.0, 0.1];
     for &value in &values {
         let mut c = [0.0f32];
         let one = [1.0f32];

@@ -105,7 +105,7 @@ impl Builder {
             return Err(refuse(format!("has no argument `{unknown}`")));
         }
         let types = infer(op, &Operands::new(&self.function, op, &arguments)).map_err(refuse)?;
-        if let Some(ty) = types.iter().find(|ty| !ty.tensor().is_some_and(|ty| ty.elements() > 0)) {
+        if let Some(ty) = types.iter().find(|ty| ty.tensor().is_none_or(|ty| ty.elements() == 0)) {
             return Err(refuse(format!("result {ty} is empty or not of known shape")));
         }
         let results: Vec<ValueId> =
@@ -311,7 +311,16 @@ shorthand! {
     sub = binary Sub(x: ValueId, y: ValueId) "x − y.";
     mul = binary Mul(x: ValueId, y: ValueId) "x · y elementwise.";
     real_div = binary RealDiv(x: ValueId, y: ValueId) "x / y.";
+    pow = binary Pow(x: ValueId, y: ValueId) "x to the power y.";
+    abs = unary Abs(x: ValueId) "|x|.";
+    cos = unary Cos(x: ValueId) "Cosine.";
+    cosh = unary Cosh(x: ValueId) "Hyperbolic cosine.";
+    erf = unary Erf(x: ValueId) "The Gauss error function.";
     exp = unary Exp(x: ValueId) "e^x.";
+    relu = unary Relu(x: ValueId) "max(x, 0).";
+    sign = unary Sign(x: ValueId) "−1, 0 or 1.";
+    sin = unary Sin(x: ValueId) "Sine.";
+    sinh = unary Sinh(x: ValueId) "Hyperbolic sine.";
     sqrt = unary Sqrt(x: ValueId) "√x.";
     square = unary Square(x: ValueId) "x².";
     sigmoid = unary Sigmoid(x: ValueId) "1/(1 + e^−x).";

@@ -12,6 +12,8 @@ use crate::{ConstantData, Dim, Function, Literal, Payload};
 
 /// Extents by input.
 pub type Shapes = Vec<(String, Vec<usize>)>;
+/// Least and largest extent of each dimension, by input; `None` is no limit.
+pub type Ranges = Vec<(String, Vec<(usize, Option<usize>)>)>;
 
 /// What the attribute says; empty for a function without it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct FlexibleShapes {
     /// Default extents.
     pub defaults: Shapes,
     /// Least and largest extent of each dimension; `None` is no limit.
-    pub ranges: Vec<(String, Vec<(usize, Option<usize>)>)>,
+    pub ranges: Ranges,
     /// Each choice of extents.
     pub choices: Vec<Shapes>,
 }
@@ -79,7 +81,7 @@ impl Function {
         Ok(shapes)
     }
 
-    fn ranges(&self, value: Option<&Payload>) -> Result<Vec<(String, Vec<(usize, Option<usize>)>)>, String> {
+    fn ranges(&self, value: Option<&Payload>) -> Result<Ranges, String> {
         let mut ranges = Vec::new();
         for (input, bounds) in entries("RangeDims", value)? {
             let rank = self.dims_of("RangeDims", &input)?.len();

@@ -43,10 +43,10 @@ pub use constant::{Constant, ConstantData, Literal, Payload};
 pub use diagnostic::{Diagnostic, Severity, Span, line_and_column};
 pub use differentiate::differentiate;
 pub use error::MilError;
-pub use flexible::{FlexibleShapes, Shapes};
+pub use flexible::{FlexibleShapes, Ranges, Shapes};
 pub use ops::{
-    ArgumentKind, ArgumentSpec, DTypes, Default, EinsumEquation, Op, OpInfo, Operands, Opset, groups, infer,
-    range_length,
+    ArgumentKind, ArgumentSpec, DTypes, Default, EinsumEquation, Op, OpInfo, Operands, Opset, documentation,
+    groups, infer, range_length,
 };
 pub use program::{Argument, Attributes, Definition, Function, Operation, Program, Value, ValueId};
 pub use text::{Dialect, parse, read};

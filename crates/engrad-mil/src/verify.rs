@@ -34,7 +34,7 @@ pub struct RuleInfo {
     pub advice: &'static str,
 }
 
-const fn rule(code: &'static str, rule: &'static str, advice: &'static str) -> RuleInfo {
+pub(crate) const fn rule(code: &'static str, rule: &'static str, advice: &'static str) -> RuleInfo {
     RuleInfo { code, rule, advice }
 }
 

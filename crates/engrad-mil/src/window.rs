@@ -56,9 +56,9 @@ impl Padding {
             Self::Valid => [0, 0],
             Self::Custom => custom,
             Self::Same | Self::SameLower => {
-                let last = input.div_ceil(window.stride).saturating_sub(1);
-                let needed = last.saturating_mul(window.stride).saturating_add(window.extent());
-                self.cut(needed.saturating_sub(input))
+                let strides = input.div_ceil(window.stride).saturating_mul(window.stride);
+                let needed = strides.saturating_add(window.extent());
+                self.cut(needed.saturating_sub(input.saturating_add(window.stride)))
             }
         }
     }
@@ -115,6 +115,12 @@ mod tests {
         assert_eq!(Padding::Same.amounts(window(3, 2, 1), 8, [0, 0]), [0, 1]);
         assert_eq!(Padding::SameLower.amounts(window(3, 2, 1), 8, [0, 0]), [1, 0]);
         assert_eq!(Padding::Same.amounts(window(1, 3, 1), 8, [0, 0]), [0, 0]);
+    }
+
+    #[test]
+    fn no_padding_makes_a_window_of_nothing() {
+        let window = window(3, 1, 1);
+        assert_eq!(window.count(0, Padding::Same.amounts(window, 0, [0, 0]), false), None);
     }
 
     #[test]

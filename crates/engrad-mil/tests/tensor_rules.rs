@@ -208,8 +208,8 @@ fn slices() {
         (index(&[2, 0, -1], &[2, 3, -2], "stride=1,1,-1", "f"), "tensor<fp32, [0, 3, 1]>"),
         (index(&[0, 0, 0], &[5, 9, 2], "", "f"), "tensor<fp32, [?, 3, ?]>"),
         (index(&[1, 0, 0], &[0, 3, 4], "", "x"), "refused: dimension 0: from 1 to 0 by 1 goes the wrong way"),
-        // Python takes all three elements, compilers declare two.
-        (index(&[0, -1, 0], &[2, -4, 4], "stride=1,-1,1", "x"), "tensor<fp32, [2, ?, 4]>"),
+        // Python would take all three elements.
+        (index(&[0, -1, 0], &[2, -4, 4], "stride=1,-1,1", "x"), "tensor<fp32, [2, 2, 4]>"),
         (index(&[0, 0, 0], &[2, 3, 4], "stride=1,0,1", "x"), "refused: stride [1, 0, 1]…"),
         (index(&[0, 0], &[2, 3], "", "x"), "refused: begin needs 3 numbers"),
     ];

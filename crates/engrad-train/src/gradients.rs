@@ -31,7 +31,7 @@ impl Gradient {
     /// # Errors
     /// [`EngineError::Memory`] if the system has not as much.
     pub(crate) fn new(rows: usize, columns: usize) -> Result<Self, EngineError> {
-        let length = rows.checked_mul(columns).unwrap_or(usize::MAX);
+        let length = rows.saturating_mul(columns);
         Ok(Self {
             values: Buffer::zeros(length)?,
             columns,

@@ -101,6 +101,17 @@ fn fast_agrees_with_pytorch_within_fp16() {
 }
 
 #[test]
+fn bf16_products_agree_with_pytorch_within_bf16() {
+    if !engrad_kernels::Precision::Bf16.is_native() {
+        eprintln!("skipped: this processor has no bf16 multiply instructions");
+        return;
+    }
+    for case in CASES {
+        check_case(case, Numerics::Bf16, InputLayout::Ports, 5e-2);
+    }
+}
+
+#[test]
 fn both_layouts_give_the_same_bits() {
     let case = Case::open("qwen3-gqa-tied");
     let (input, targets) = (&case.tokens[..case.tokens.len() - 1], &case.tokens[1..]);

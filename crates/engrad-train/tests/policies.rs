@@ -38,6 +38,7 @@ struct Choice {
     batch: usize,
     sequence: usize,
     recompute: Recompute,
+    gradient_precision: GradientPrecision,
     threads: usize,
 }
 
@@ -47,6 +48,7 @@ const PLAIN: Choice = Choice {
     batch: 1,
     sequence: 20,
     recompute: Recompute::None,
+    gradient_precision: GradientPrecision::F32,
     threads: 2,
 };
 
@@ -58,7 +60,7 @@ fn windows(count: usize, sequence: usize) -> Vec<Vec<u32>> {
 /// Losses and gradients of windows, taken `batch` at a time; twice, so that surfaces are written over what the first
 /// pass left.
 fn gradients(model: &Model, windows: &[Vec<u32>], choice: Choice) -> (Vec<f64>, Vec<Vec<f32>>) {
-    let Choice { numerics, layout, batch, sequence, recompute, threads } = choice;
+    let Choice { numerics, layout, batch, sequence, recompute, gradient_precision, threads } = choice;
     let options = Options { numerics, threads: Some(threads), ..Options::default() };
     let engine = VirtualEngine::new(options).unwrap();
     let options = NetworkOptions {
@@ -68,7 +70,7 @@ fn gradients(model: &Model, windows: &[Vec<u32>], choice: Choice) -> (Vec<f64>, 
         layout,
         training: true,
         recompute,
-        gradient_precision: GradientPrecision::F32,
+        gradient_precision,
         vocabulary: Vocabulary::full(model.config.vocab),
     };
     let mut network = Network::new(&engine, engine.pool(), &model.config, options).unwrap();
@@ -171,4 +173,15 @@ fn the_number_of_threads_does_not_show() {
     for threads in [2, 3] {
         assert!(one == gradients(model, &windows, Choice { threads, ..PLAIN }), "{threads} threads");
     }
+}
+
+#[test]
+fn weight_gradients_of_bf16_factors_are_near() {
+    let model = &models()[0];
+    let windows = windows(1, 20);
+    let (_, exact) = gradients(model, &windows, PLAIN);
+    let gradient_precision = GradientPrecision::Bf16;
+    let (_, rounded) = gradients(model, &windows, Choice { gradient_precision, ..PLAIN });
+    let error = relative_error(&rounded, &exact, 1.0);
+    assert!(error > 0.0 && error < 1e-2, "gradients differ by {error:.2e}");
 }

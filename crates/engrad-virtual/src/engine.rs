@@ -10,6 +10,7 @@ use crate::interpret::run::Executable;
 use crate::interpret::surfaces::InterpretedKernel;
 use crate::kernels::Team;
 use crate::kernels::memory::Arena;
+use crate::kernels::panels::PanelCache;
 use crate::plan::{Plan, compile};
 use crate::{Limits, Numerics, Options, execute};
 
@@ -29,9 +30,10 @@ pub struct VirtualEngine {
 }
 
 /// What an engine and its kernels share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     evaluations: AtomicU64,
+    panels: PanelCache,
     state: Mutex<State>,
 }
 
@@ -95,7 +97,11 @@ impl VirtualEngine {
             numerics: options.numerics,
             limits: options.limits,
             pool: Arc::new(pool),
-            shared: Arc::new(Shared::default()),
+            shared: Arc::new(Shared {
+                evaluations: AtomicU64::new(0),
+                panels: PanelCache::new(options.panel_bytes),
+                state: Mutex::default(),
+            }),
         })
     }
 
@@ -225,7 +231,7 @@ impl Engine for VirtualEngine {
             compiles: state.compiles,
             loaded: state.loaded,
             evaluations: self.shared.evaluations.load(Ordering::Relaxed),
-            working_bytes: bytes(state.total_words) + state.constant_bytes,
+            working_bytes: bytes(state.total_words) + state.constant_bytes + self.shared.panels.bytes(),
         }
     }
 }
@@ -276,9 +282,10 @@ impl Kernel for VirtualKernel {
                 (self.words * 4) >> 20
             ))
         })?;
+        let panels = &self.shared.panels;
         match self.plan.team {
-            Team::Caller => execute::run(&self.plan, &mut arena, request),
-            Team::Pool => self.pool.install(|| execute::run(&self.plan, &mut arena, request)),
+            Team::Caller => execute::run(&self.plan, &mut arena, request, panels),
+            Team::Pool => self.pool.install(|| execute::run(&self.plan, &mut arena, request, panels)),
         }
         self.shared.give_arena(arena);
         self.shared.evaluations.fetch_add(1, Ordering::Relaxed);

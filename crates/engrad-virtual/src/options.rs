@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 /// How a virtual engine is set up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Rounding.
     pub numerics: Numerics,
@@ -42,4 +42,13 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Budgets.
     pub limits: Limits,
+    /// Most bytes of packed weights kept between evaluations. A weight is kept only if it is used again before it is
+    /// next written, and only in a precision no wider than its own; 0 keeps none.
+    pub panel_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { numerics: Numerics::default(), threads: None, limits: Limits::default(), panel_bytes: 2 << 30 }
+    }
 }

@@ -3,6 +3,10 @@
 //! It answers what a program means. The virtual engine is tested against it, gradient checks difference it, and
 //! the engine's compiler uses it to fold constants. It is slow, keeps every value, and rounds nothing.
 
+mod axes;
+mod functions;
+mod normalization;
+
 use std::collections::HashMap;
 
 use engrad_engine::EngineError;
@@ -82,10 +86,12 @@ fn no_numbers(function: &Function, id: ValueId) -> String {
     format!("value `{}` has no numbers at hand", function.value(id).name)
 }
 
-/// The operands of an operation that are tensors, in the order [`apply`] takes them: `x` before `y`.
+/// The operands of an operation that are tensors, in the order [`apply`] takes them: `x` before `y`, others behind.
 pub(crate) fn tensor_operands(op: &Operation) -> impl Iterator<Item = ValueId> + '_ {
     let tensors = |name: &'static str| op.argument(name).map(Argument::values).unwrap_or_default();
-    ["x", "y", "values"].into_iter().flat_map(tensors).copied()
+    const NAMES: [&str; 12] =
+        ["x", "y", "values", "cond", "a", "b", "weight", "bias", "mean", "variance", "gamma", "beta"];
+    NAMES.into_iter().flat_map(tensors).copied()
 }
 
 /// One operation on row-major operands, in the order of [`tensor_operands`].
@@ -95,39 +101,78 @@ pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> R
     let out = &function.ty(*result).shape[..];
     let shapes: Vec<&[usize]> = tensor_operands(op).map(|id| &function.ty(id).shape[..]).collect();
     let x = *inputs.first().ok_or("has no operand")?;
-    let unary = |f: &dyn Fn(f64) -> f64| Ok(x.iter().map(|&v| f(v)).collect());
     let binary = |f: &dyn Fn(f64, f64) -> f64| {
         let y = inputs.get(1).ok_or("has one operand only")?;
         Ok(indices(out)
             .map(|index| f(x[broadcast(&index, shapes[0])], y[broadcast(&index, shapes[1])]))
             .collect())
     };
+    let named = |name: &str| {
+        let id = op.value(name)?;
+        let position = tensor_operands(op).position(|other| other == id)?;
+        Some((*inputs.get(position)?, shapes[position]))
+    };
+    if let Some(function) = functions::unary(op.op, &operands)? {
+        return Ok(x.iter().map(|&v| function(v)).collect());
+    }
+    if let Some(function) = functions::binary(op.op) {
+        return binary(&function);
+    }
     match op.op {
-        Op::Add => binary(&|a, b| a + b),
-        Op::Sub => binary(&|a, b| a - b),
-        Op::Mul => binary(&|a, b| a * b),
-        Op::RealDiv => binary(&|a, b| a / b),
-        Op::Maximum => binary(&f64::max),
-        Op::Minimum => binary(&f64::min),
-        Op::Exp => unary(&f64::exp),
-        Op::Sqrt => unary(&f64::sqrt),
-        Op::Square => unary(&|v| v * v),
-        Op::Relu => unary(&|v| v.max(0.0)),
-        Op::Sigmoid => unary(&sigmoid),
-        Op::Silu => unary(&|v| v * sigmoid(v)),
-        Op::Tanh => unary(&f64::tanh),
-        Op::Log => operands.float("epsilon").and_then(|e| unary(&|v| (v + e).ln())),
-        Op::Rsqrt => operands.float("epsilon").and_then(|e| unary(&|v| 1.0 / (v + e).sqrt())),
-        Op::Inverse => operands.float("epsilon").and_then(|e| unary(&|v| 1.0 / (v + e))),
-        Op::Identity | Op::Cast | Op::Reshape | Op::ExpandDims | Op::Squeeze => Ok(x.to_vec()),
-        Op::Softmax => Ok(softmax(x, shapes[0], operands.axis("axis", shapes[0].len())?)),
-        Op::ReduceSum | Op::ReduceMean | Op::ReduceMax => {
-            Ok(reduce(op.op, x, shapes[0], &operands.axes("axes", shapes[0].len())?))
+        Op::Identity | Op::Cast | Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Flatten2d => {
+            Ok(x.to_vec())
+        }
+        Op::Softmax => Ok(axes::softmax(x, shapes[0], operands.axis("axis", shapes[0].len())?)),
+        Op::ReduceSum
+        | Op::ReduceMean
+        | Op::ReduceMax
+        | Op::ReduceL1Norm
+        | Op::ReduceL2Norm
+        | Op::ReduceSumSquare
+        | Op::ReduceLogSum
+        | Op::ReduceLogSumExp => {
+            Ok(axes::reduce(op.op, x, shapes[0], &operands.axes("axes", shapes[0].len())?))
+        }
+        Op::Cumsum => {
+            let order = (operands.bool("exclusive")?, operands.bool("reverse")?);
+            Ok(axes::cumsum(x, shapes[0], operands.axis("axis", shapes[0].len())?, order))
+        }
+        Op::Select => {
+            let parts = [named("cond"), named("a"), named("b")];
+            let [Some(cond), Some(a), Some(b)] = parts else {
+                return Err("has no three operands".to_owned());
+            };
+            let at = |index: &[usize], (data, shape): (&[f64], &[usize])| data[broadcast(index, shape)];
+            Ok(indices(out).map(|i| at(&i, if at(&i, cond) != 0.0 { a } else { b })).collect())
+        }
+        Op::Linear => {
+            let (weight, shape) = named("weight").ok_or("has no weight")?;
+            let rows = [x.len() / shape[1].max(1), shape[1]];
+            let mut y = matmul((x, &rows, false), (weight, shape, true), &[rows[0], shape[0]]);
+            if let Some((bias, _)) = named("bias") {
+                y.iter_mut().enumerate().for_each(|(i, v)| *v += bias[i % bias.len()]);
+            }
+            Ok(y)
+        }
+        Op::BatchNorm | Op::InstanceNorm | Op::LayerNorm | Op::L2Norm => {
+            normalization::normalised(op.op, &operands, (x, shapes[0]), named)
         }
         Op::Matmul => {
             let transposed = (operands.bool("transpose_x")?, operands.bool("transpose_y")?);
             let y = inputs.get(1).ok_or("has one operand only")?;
-            Ok(matmul((x, shapes[0], transposed.0), (y, shapes[1], transposed.1), out))
+            // A vector is one row, or one column of y; the result lacks that dimension.
+            let row = [1, *shapes[0].last().ok_or("x is a scalar")?];
+            let column = [*shapes[1].last().ok_or("y is a scalar")?, 1];
+            let left = if shapes[0].len() == 1 { &row } else { shapes[0] };
+            let right = if shapes[1].len() == 1 { &column } else { shapes[1] };
+            let mut full = out.to_vec();
+            if shapes[1].len() == 1 {
+                full.push(1);
+            }
+            if shapes[0].len() == 1 {
+                full.insert(full.len() - 1, 1);
+            }
+            Ok(matmul((x, left, transposed.0), (y, right, transposed.1), &full))
         }
         Op::Transpose => {
             let rank = shapes[0].len();
@@ -158,9 +203,17 @@ pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> R
             Ok(indices(out).map(shifted).collect())
         }
         Op::Concat => {
+            if shapes[0].is_empty() {
+                return Ok(inputs.iter().map(|part| part[0]).collect());
+            }
             let axis = operands.axis("axis", out.len())?;
+            let interleave = operands.bool("interleave")?;
             let pick = |mut index: Vec<usize>| {
                 let mut part = 0;
+                if interleave {
+                    part = index[axis] % shapes.len();
+                    index[axis] /= shapes.len();
+                }
                 while part + 1 < shapes.len() && index[axis] >= shapes[part][axis] {
                     index[axis] -= shapes[part][axis];
                     part += 1;
@@ -169,12 +222,38 @@ pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> R
             };
             Ok(indices(out).map(pick).collect())
         }
+        Op::Stack => {
+            let axis = operands.axis("axis", out.len())?;
+            let pick = |mut index: Vec<usize>| {
+                let part = index.remove(axis);
+                inputs[part][flat(&index, shapes[part])]
+            };
+            Ok(indices(out).map(pick).collect())
+        }
+        Op::Reverse => {
+            let axes = operands.axes("axes", out.len())?;
+            let pick = |mut index: Vec<usize>| {
+                axes.iter().for_each(|&axis| index[axis] = out[axis] - 1 - index[axis]);
+                x[flat(&index, shapes[0])]
+            };
+            Ok(indices(out).map(pick).collect())
+        }
+        Op::Pad if operands.string("mode")? == "constant" => {
+            let margins = operands.ints("pad")?;
+            let first = out.len() - margins.len() / 2;
+            let value = operands.constant("constant_val").and_then(|c| c.to_f64()?.first().copied());
+            let pick = |index: Vec<usize>| {
+                let inside = |(axis, &i): (usize, &usize)| {
+                    let before = if axis < first { 0 } else { margins[2 * (axis - first)] as usize };
+                    i.checked_sub(before).filter(|&i| i < shapes[0][axis])
+                };
+                let from = index.iter().enumerate().map(inside).collect::<Option<Vec<_>>>();
+                from.map_or(value.unwrap_or(0.0), |from| x[flat(&from, shapes[0])])
+            };
+            Ok(indices(out).map(pick).collect())
+        }
         _ => Err("is not arithmetic that the oracle knows".to_owned()),
     }
-}
-
-fn sigmoid(v: f64) -> f64 {
-    1.0 / (1.0 + (-v).exp())
 }
 
 fn wrap(axis: i32, rank: usize) -> usize {
@@ -203,35 +282,6 @@ fn flat(index: &[usize], shape: &[usize]) -> usize {
 fn broadcast(index: &[usize], shape: &[usize]) -> usize {
     let tail = &index[index.len() - shape.len()..];
     tail.iter().zip(shape).fold(0, |p, (&i, &extent)| p * extent + if extent == 1 { 0 } else { i })
-}
-
-fn softmax(x: &[f64], shape: &[usize], axis: usize) -> Vec<f64> {
-    let inner: usize = shape[axis + 1..].iter().product();
-    let extent = shape[axis];
-    let mut out = vec![0.0; x.len()];
-    for start in (0..x.len()).filter(|p| (p / inner).is_multiple_of(extent)) {
-        let row = || (0..extent).map(|i| start + i * inner);
-        let largest = row().map(|p| x[p]).fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = row().map(|p| (x[p] - largest).exp()).sum();
-        row().for_each(|p| out[p] = (x[p] - largest).exp() / total);
-    }
-    out
-}
-
-fn reduce(op: Op, x: &[f64], shape: &[usize], axes: &[usize]) -> Vec<f64> {
-    let kept: Vec<usize> =
-        shape.iter().enumerate().map(|(i, &d)| if axes.contains(&i) { 1 } else { d }).collect();
-    let start = if op == Op::ReduceMax { f64::NEG_INFINITY } else { 0.0 };
-    let mut out = vec![start; kept.iter().product()];
-    for (position, &v) in x.iter().enumerate() {
-        let total = &mut out[broadcast(&unravel(position, shape), &kept)];
-        *total = if op == Op::ReduceMax { total.max(v) } else { *total + v };
-    }
-    if op == Op::ReduceMean {
-        let count = (x.len() / out.len()) as f64;
-        out.iter_mut().for_each(|v| *v /= count);
-    }
-    out
 }
 
 type Factor<'a> = (&'a [f64], &'a [usize], bool);

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod display;
 mod environment;
+mod machine;
 mod sources;
 
 use std::process::ExitCode;
@@ -43,6 +44,14 @@ enum Command {
     Export(commands::export::Arguments),
     /// Measure speed and memory.
     Bench(commands::bench::Arguments),
+    /// Check, run, compare, convert, draw and shrink MIL programs.
+    #[command(subcommand)]
+    Mil(commands::mil::Command),
+    /// What an engine is, and small questions to it.
+    #[command(subcommand)]
+    Engine(commands::engine::Command),
+    /// Describe this machine and its engines, to paste into an issue; no names, no serial numbers.
+    Doctor(commands::doctor::Arguments),
     /// List the model presets.
     Models,
 }
@@ -60,10 +69,18 @@ fn main() -> ExitCode {
         Command::Data(arguments) => commands::data::run(arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Mil(command) => return finish(commands::mil::run(command)),
+        Command::Engine(command) => return finish(commands::engine::run(command)),
+        Command::Doctor(arguments) => return finish(commands::doctor::run(&arguments)),
         Command::Models => commands::models(),
     };
+    finish(result.map(|()| ExitCode::SUCCESS))
+}
+
+/// The exit code; errors are shown.
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", display::one_line(&error));
             ExitCode::from(2)

@@ -174,19 +174,10 @@ impl Loaded {
 
     /// Gets the client, and for the real-time path begins its task.
     fn connect(&mut self) -> Result<(), AppleError> {
+        let (client, view) = self.new_client()?;
         let api = self.api();
         let _pool = Pool::new(api);
         let class = &api.classes.client;
-        let shared = available(class.shared, "sharedConnection")?;
-        let view = available(api.classes.model.model, "model")?;
-        // SAFETY: a class method.
-        let client = unsafe { shared.send(&api.runtime, receiver(class.class, "_ANEClient")?) }?;
-        // SAFETY: what the method returned.
-        let client = unsafe { Owned::retain(api, client, Phase::Load, "the shared connection") }?;
-        // SAFETY: a model.
-        let view = unsafe { view.send(&api.runtime, self.object()) }?;
-        // SAFETY: what the method returned.
-        let view = unsafe { Owned::retain(api, view, Phase::Load, "the client's view of the model") }?;
         if self.path == EvaluationPath::RealTime {
             let begin = available(class.begin_real_time, "beginRealTimeTask")?;
             let end = available(class.end_real_time, "endRealTimeTask")?;
@@ -220,6 +211,40 @@ impl Loaded {
         Ok(())
     }
 
+    /// The shared client and its view of the model.
+    pub(crate) fn new_client(&self) -> Result<(Owned, Owned), AppleError> {
+        let api = self.api();
+        let _pool = Pool::new(api);
+        let class = &api.classes.client;
+        let shared = available(class.shared, "sharedConnection")?;
+        let view = available(api.classes.model.model, "model")?;
+        // SAFETY: a class method.
+        let client = unsafe { shared.send(&api.runtime, receiver(class.class, "_ANEClient")?) }?;
+        // SAFETY: what the method returned.
+        let client = unsafe { Owned::retain(api, client, Phase::Load, "the shared connection") }?;
+        // SAFETY: a model.
+        let view = unsafe { view.send(&api.runtime, self.object()) }?;
+        // SAFETY: what the method returned.
+        let view = unsafe { Owned::retain(api, view, Phase::Load, "the client's view of the model") }?;
+        Ok((client, view))
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.model.folder.path()
+    }
+
+    /// Takes the program off the device and puts it there again.
+    pub(crate) fn reload(&self) -> Result<(), AppleError> {
+        let api = self.api();
+        let _pool = Pool::new(api);
+        api.attempt(Phase::Unload, |error| {
+            let message = api.classes.model.unload;
+            // SAFETY: a loaded model.
+            unsafe { message.send(&api.runtime, self.object(), self.model.quality_of_service, error) }
+        })?;
+        self.model.try_load()
+    }
+
     /// The model's attributes, for as long as `read` looks at them.
     pub(crate) fn with_attributes<R>(
         &self,
@@ -232,12 +257,13 @@ impl Loaded {
         read(api, attributes)
     }
 
-    /// A request of surface objects, in the order of the model's symbols.
+    /// A request of surface objects, in the order of the model's symbols; weights buffer, statistics (both may be nil)
+    /// and index of the procedure.
     pub(crate) fn request(
         &self,
         inputs: &[Object],
         outputs: &[Object],
-        statistics: Object,
+        (weights_buffer, statistics, procedure): (Object, Object, u64),
     ) -> Result<Owned, AppleError> {
         let api = self.api();
         let _pool = Pool::new(api);
@@ -247,9 +273,9 @@ impl Loaded {
         };
         let (input_indices, output_indices) = (indices(inputs.len())?, indices(outputs.len())?);
         let (inputs, outputs) = (api.make_array(inputs)?, api.make_array(outputs)?);
-        let procedure = api.make_number(0)?;
+        let procedure = api.make_number(procedure)?;
         let class = &api.classes.request;
-        // SAFETY: a class method; arrays of surface objects and numbers, no weights buffer, and procedure 0.
+        // SAFETY: a class method; arrays of surface objects and numbers, and what else a request takes.
         let request = unsafe {
             class.with_surfaces.send(
                 &api.runtime,
@@ -258,7 +284,7 @@ impl Loaded {
                 input_indices.get(),
                 outputs.get(),
                 output_indices.get(),
-                Object::NIL,
+                weights_buffer,
                 statistics,
                 procedure.get(),
             )
@@ -310,6 +336,46 @@ impl Loaded {
                 })
             }
         }
+    }
+
+    /// As [`Loaded::evaluate`], by the plain or the direct entry, with another quality of service.
+    pub(crate) fn evaluate_object(
+        &self,
+        request: &Owned,
+        quality_of_service: u32,
+        direct: bool,
+    ) -> Result<(), AppleError> {
+        let api = self.api();
+        let _pool = Pool::new(api);
+        let (runtime, options) = (&api.runtime, self.no_options());
+        if !direct {
+            let message = api.classes.model.evaluate;
+            return api.attempt(Phase::Evaluate, |error| {
+                // SAFETY: a loaded model and a request of its own.
+                unsafe {
+                    message.send(runtime, self.object(), quality_of_service, options, request.get(), error)
+                }
+            });
+        }
+        let message = available(
+            api.classes.client.evaluate_direct,
+            "doEvaluateDirectWithModel:options:request:qos:error:",
+        )?;
+        let (client, view) = self.new_client()?;
+        api.attempt(Phase::Evaluate, |error| {
+            // SAFETY: a client, its view of a loaded model and a request of the model.
+            unsafe {
+                message.send(
+                    runtime,
+                    client.get(),
+                    view.get(),
+                    options,
+                    request.get(),
+                    quality_of_service,
+                    error,
+                )
+            }
+        })
     }
 
     fn end_real_time(&self) {
@@ -366,7 +432,7 @@ impl PreparedRequest {
         outputs: &[Object],
         map: bool,
     ) -> Result<Self, AppleError> {
-        let request = loaded.request(inputs, outputs, Object::NIL)?;
+        let request = loaded.request(inputs, outputs, (Object::NIL, Object::NIL, 0))?;
         if !map {
             return Ok(Self { request, mapped: None });
         }

@@ -63,6 +63,7 @@ macro_rules! classes {
             #[derive(Debug)]
             pub(crate) struct $struct {
                 /// Null if the class is missing, which only one of optional rows may be.
+                #[allow(dead_code, reason = "the root class is never a receiver")]
                 pub(crate) class: Class,
                 $( pub(crate) $name: Message<($($arg,)*), $result>, )*
                 $( pub(crate) $oname: Option<Message<($($oarg,)*), $oresult>>, )*
@@ -135,9 +136,7 @@ classes! {
         required {
             + with_bytes = "dataWithBytes:length:" (Pointer, u64) -> Object;
         }
-        optional {
-            - length = "length" () -> u64;
-        }
+        optional {}
     }
     string StringClass = "NSString" {
         required {
@@ -166,9 +165,7 @@ classes! {
             + with_objects = "dictionaryWithObjects:forKeys:count:" (Out, Out, u64) -> Object;
             - get = "objectForKey:" (Object) -> Object;
         }
-        optional {
-            - keys = "allKeys" () -> Object;
-        }
+        optional {}
     }
     error ErrorClass = "NSError" {
         required {
@@ -182,10 +179,7 @@ classes! {
         required {
             + with_text = "modelWithMILText:weights:optionsPlist:" (Object, Object, Object) -> Object;
         }
-        optional {
-            - weights_hash = "weightsHash" () -> Object;
-            - text_hash = "networkTextHash" () -> Object;
-        }
+        optional {}
     }
     model ModelClass = "_ANEInMemoryModel" {
         required {
@@ -201,7 +195,6 @@ classes! {
             - map = "mapIOSurfacesWithRequest:cacheInference:error:" (Object, bool, Out) -> bool;
             - unmap = "unmapIOSurfacesWithRequest:" (Object) -> ();
             - compiled_exists = "compiledModelExists" () -> bool;
-            - purge_compiled = "purgeCompiledModel" () -> ();
             - queue_depth = "queueDepth" () -> i8;
             - set_queue_depth = "setQueueDepth:" (i8) -> ();
             - statistics_mask = "perfStatsMask" () -> u32;
@@ -219,8 +212,6 @@ classes! {
         }
         optional {
             - validate = "validate" () -> bool;
-            - statistics = "perfStats" () -> Object;
-            - statistics_array = "perfStatsArray" () -> Object;
             - set_shared_events = "setSharedEvents:" (Object) -> ();
         }
     }
@@ -228,9 +219,7 @@ classes! {
         required {
             + with_surface = "objectWithIOSurface:" (SurfaceRef) -> Object;
         }
-        optional {
-            + with_surface_at = "objectWithIOSurface:startOffset:" (SurfaceRef, Object) -> Object;
-        }
+        optional {}
     }
     client ClientClass = "_ANEClient" {
         required {}

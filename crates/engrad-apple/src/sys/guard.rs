@@ -216,3 +216,30 @@ fn describe(runtime: &Runtime, exception: Object) -> AppleError {
         },
     }
 }
+
+#[cfg(all(test, target_os = "macos", target_arch = "aarch64"))]
+mod tests {
+    use super::super::libraries::Libraries;
+    use super::super::message::Message;
+    use super::super::runtime::{Object, Runtime};
+    use crate::{AppleError, Source};
+
+    /// The one test of the handler against Apple's own unwinder and runtime.
+    #[test]
+    fn an_exception_of_foundation_is_caught() {
+        let runtime = Runtime::load(&Libraries::open(&Source::System).unwrap()).unwrap();
+        // SAFETY: takes nothing.
+        let pool = unsafe { (runtime.objc_autoreleasePoolPush)() };
+        let class = runtime.class("NSArray").unwrap();
+        let array = Message::<(), Object>::find(&runtime, class, "array", false).unwrap();
+        let at = Message::<(u64,), Object>::find(&runtime, class, "objectAtIndex:", true).unwrap();
+        // SAFETY: a class method without arguments; an index, which is out of bounds and so throws.
+        let error = unsafe { at.send(&runtime, array.send(&runtime, class.into()).unwrap(), 5) }.unwrap_err();
+        // SAFETY: the pool above.
+        unsafe { (runtime.objc_autoreleasePoolPop)(pool) };
+        assert!(
+            matches!(&error, AppleError::Exception { name, .. } if name == "NSRangeException"),
+            "{error}"
+        );
+    }
+}

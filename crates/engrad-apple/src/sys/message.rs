@@ -70,9 +70,9 @@ macro_rules! messages {
             #[allow(non_snake_case, clippy::too_many_arguments, reason = "one argument for each type parameter")]
             pub(crate) unsafe fn send(self, runtime: &Runtime, receiver: Object, $($name: $name),*) -> Result<R, AppleError> {
                 guard::call(runtime, || {
+                    type Send<$($name,)* R> = unsafe extern "C-unwind" fn(Object, Selector, $($name),*) -> R;
                     // SAFETY: the types were compared with the method's.
-                    let send: unsafe extern "C-unwind" fn(Object, Selector, $($name),*) -> R =
-                        unsafe { std::mem::transmute(runtime.objc_msgSend) };
+                    let send: Send<$($name,)* R> = unsafe { std::mem::transmute(runtime.objc_msgSend) };
                     // SAFETY: by the caller.
                     unsafe { send(receiver, self.selector, $($name),*) }
                 })
@@ -87,7 +87,5 @@ messages! { A B }
 messages! { A B C }
 messages! { A B C D }
 messages! { A B C D E }
-messages! { A B C D E F }
 messages! { A B C D E F G }
-messages! { A B C D E F G H }
 messages! { A B C D E F G H I }

@@ -52,6 +52,7 @@ macro_rules! functions {
     ($( $(#[$doc:meta])* $name:ident($($arg:ty),*) $(-> $result:ty)?; )*) => {
         /// The functions, looked up by the names of the fields.
         #[derive(Debug)]
+        #[allow(non_snake_case, reason = "fields have the names of the functions")]
         pub(crate) struct Runtime {
             $( $(#[$doc])* pub(crate) $name: unsafe extern "C-unwind" fn($($arg),*) $(-> $result)?, )*
             /// What tells an object that was thrown from a C++ value; absent in runtimes that throw nothing else.
@@ -116,8 +117,11 @@ impl Runtime {
         let Some(thrown) = &self.thrown else { return true };
         // SAFETY: takes nothing; the type information lives as long as the program.
         let information = unsafe { (thrown.current_type)() };
+        // Where pointers are signed, the signature is above the bits of an address.
+        let address = |word: usize| word & 0x7FFF_FFFF_FFFF;
+        let expected = thrown.object_types + 2 * size_of::<usize>();
         // SAFETY: every type information begins with the address of its table of methods.
-        !information.is_null() && unsafe { *information } == thrown.object_types + 2 * size_of::<usize>()
+        !information.is_null() && address(unsafe { *information }) == address(expected)
     }
 
     /// Whether an object's class has a method of that name.

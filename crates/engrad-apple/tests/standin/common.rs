@@ -34,8 +34,6 @@ macro_rules! controls {
 controls! {
     reset = "standin_reset"();
     inject = "standin_inject"(*const c_char, u64);
-    hide = "standin_hide"(*const c_char);
-    reencode = "standin_reencode"(*const c_char);
     limits = "standin_limits"(u64, u64);
     live_objects = "standin_live_objects"() -> u64;
     live_surfaces = "standin_live_surfaces"() -> u64;
@@ -74,14 +72,6 @@ impl StandIn {
 
     pub(crate) fn inject(&self, fault: &str, times: u64) {
         unsafe { (CONTROLS.inject)(CString::new(fault).unwrap().as_ptr(), times) };
-    }
-
-    pub(crate) fn hide(&self, name: &str) {
-        unsafe { (CONTROLS.hide)(CString::new(name).unwrap().as_ptr()) };
-    }
-
-    pub(crate) fn reencode(&self, selector: &str) {
-        unsafe { (CONTROLS.reencode)(CString::new(selector).unwrap().as_ptr()) };
     }
 
     pub(crate) fn limits(&self, compiles: u64, loaded: u64) {

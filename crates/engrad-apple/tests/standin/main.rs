@@ -8,5 +8,6 @@ mod common;
 mod evaluation;
 mod failures;
 mod limits;
+mod probes;
 mod surfaces;
 mod training;

@@ -4,6 +4,7 @@
 //! an operation: its name in the list below, a row in a group, a shape rule if none fits, a derivative rule in
 //! `../differentiate/rules.rs` if it has one, and its arithmetic in each engine.
 
+mod documentation;
 mod equation;
 mod operands;
 mod range;
@@ -13,6 +14,7 @@ mod table;
 
 use std::sync::LazyLock;
 
+pub use documentation::documentation;
 pub use equation::EinsumEquation;
 pub use operands::Operands;
 pub use range::range_length;

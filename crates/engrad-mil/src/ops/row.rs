@@ -1,5 +1,7 @@
 //! The shape of one row of the op table, and the words rows are written in.
 
+use std::fmt;
+
 use super::{Op, Operands};
 use crate::differentiate::Vjp;
 use crate::{DType, MilError, Type};
@@ -68,6 +70,31 @@ pub enum ArgumentKind {
     Any,
 }
 
+impl ArgumentKind {
+    /// In words, for documentation.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Tensor => "tensor",
+            Self::Tensors => "tuple of tensors",
+            Self::Constant => "constant tensor",
+            Self::Int => "constant integer",
+            Self::Ints => "constant list of integers",
+            Self::Bool => "constant bool",
+            Self::Bools => "constant list of bools",
+            Self::Float => "constant float",
+            Self::String => "constant string",
+            Self::State => "state",
+            Self::List => "list",
+            Self::Any => "any value",
+        }
+    }
+
+    /// Whether it is one or more tensors, whose element types a row names.
+    pub fn has_dtypes(self) -> bool {
+        matches!(self, Self::Tensor | Self::Tensors | Self::Constant)
+    }
+}
+
 /// Which element types an argument of tensors may have.
 #[derive(Debug, Clone, Copy)]
 pub struct DTypes {
@@ -127,6 +154,25 @@ pub enum Default {
     EachDim(i32),
     /// A list of `false`, one for each dimension of `x`.
     EachDimFalse,
+}
+
+/// In words, for documentation.
+impl fmt::Display for Default {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("required"),
+            Self::Absent => f.write_str("optional"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Ints(list) => write!(f, "{list:?}"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Spatial(value) => write!(f, "{value} for each spatial dimension"),
+            Self::SpatialPairs(value) => write!(f, "{value} on both sides of each spatial dimension"),
+            Self::EachDim(value) => write!(f, "{value} for each dimension of x"),
+            Self::EachDimFalse => f.write_str("false for each dimension of x"),
+        }
+    }
 }
 
 /// One argument of an operation.

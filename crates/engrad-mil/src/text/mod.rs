@@ -29,18 +29,8 @@
 //!
 //! # Errors
 //!
-//! | Code | Meaning |
-//! |---|---|
-//! | P0001 | Something else was expected here. |
-//! | P0002 | Not a number, or one outside the type's range. |
-//! | P0003 | No such element type. |
-//! | P0004 | A list is longer or shorter than its type says. |
-//! | P0005 | A text does not end on its line, or has an unknown escape. |
-//! | P0006 | A name is used that is not defined before. |
-//! | P0007 | A name, argument or attribute is given twice. |
-//! | P0008 | Too large, too many or nested too deeply. |
-//!
-//! All errors of a text are found at once: after a fault the parser goes on behind the statement.
+//! [`RULES`] lists their codes. All errors of a text are found at once: after a fault the parser goes on behind the
+//! statement.
 //!
 //! # Laws
 //!
@@ -58,11 +48,40 @@ mod parser;
 mod printer;
 mod source_map;
 
+use crate::verify::{RuleInfo, rule};
 pub(crate) use lexer::is_identifier;
 pub use parser::{Reading, parse, read};
 pub use printer::Dialect;
 pub(crate) use printer::{literal_text, type_text};
 pub use source_map::{FunctionSpans, OpSpans, SourceMap};
+
+/// What syntax errors mean.
+pub const RULES: &[RuleInfo] = &[
+    rule("P0001", "The text follows the grammar.", "write what is expected at the place shown"),
+    rule(
+        "P0002",
+        "A number is decimal or hexadecimal and within its type's range.",
+        "a hexadecimal float has an exponent (0x1.8p+3); without one it is a bit pattern",
+    ),
+    rule("P0003", "An element type is one that exists.", "use fp16, fp32, int32, bool, string …"),
+    rule("P0004", "A list is as long as its type says.", "correct the type or the list"),
+    rule(
+        "P0005",
+        "A text ends on its line and has known escapes.",
+        r#"escape quotes and line ends: \" and \n"#,
+    ),
+    rule(
+        "P0006",
+        "A name is defined before it is used.",
+        "define it in an earlier statement, or correct the name",
+    ),
+    rule("P0007", "A name, argument or attribute is given once.", "remove or rename one of them"),
+    rule(
+        "P0008",
+        "Texts, types and nesting are bounded.",
+        "at most 2 GiB of text, 16 dimensions, 2^36 elements, 32 nested types, 100 errors",
+    ),
+];
 
 /// Longest text that is read, in bytes; keeps value handles within 32 bits.
 pub const MAX_TEXT: usize = 1 << 31;

@@ -101,13 +101,13 @@ const HOISTED: u32 = u32::MAX;
 
 impl<'a> Parser<'a> {
     /// Keeps an error and says whether to go on.
-    fn report(&mut self, fault: Fault) -> Result<(), Fault> {
+    fn report(&mut self, fault: Diagnostic) -> Result<(), Fault> {
         if self.errors.len() + 1 >= MAX_ERRORS {
             let last = Diagnostic::error("P0008", "too many errors; the rest of the text is not read");
-            self.errors.push(*fault);
+            self.errors.push(fault);
             return Err(Box::new(last));
         }
-        self.errors.push(*fault);
+        self.errors.push(fault);
         Ok(())
     }
 
@@ -234,7 +234,7 @@ impl<'a> Parser<'a> {
             Some(&(_, first)) => {
                 let message = format!("`{}` is defined twice", clip(name));
                 let fault = Diagnostic::error("P0007", message).at(span).with_label(first, "first here");
-                self.report(Box::new(fault.advise("give each value of a function its own name")))
+                self.report(fault.advise("give each value of a function its own name"))
             }
         }
     }
@@ -256,7 +256,7 @@ impl<'a> Parser<'a> {
                     scope.function.outputs.push(id);
                     scope.spans.outputs.push(Span::new(at, at + name.len()));
                 }
-                Err(fault) => self.report(fault)?,
+                Err(fault) => self.report(*fault)?,
             }
         }
         self.lexer.expect(b';', "after the outputs")
@@ -281,7 +281,7 @@ impl<'a> Parser<'a> {
             spans: OpSpans { comments, ..OpSpans::default() },
         };
         if let Err(fault) = self.read_statement(scope, &mut statement) {
-            self.report(fault)?;
+            self.report(*fault)?;
             let before = self.lexer.offset();
             self.lexer.recover();
             if self.lexer.offset() == before && self.lexer.peek().is_none() {
@@ -399,7 +399,7 @@ impl<'a> Parser<'a> {
                 }
                 // An undefined name is where it is; the rest of the statement can still be read.
                 Err(fault) if fault.code == "P0006" && self.lexer.offset() > value_at => {
-                    self.report(fault)?
+                    self.report(*fault)?
                 }
                 Err(fault) => return Err(fault),
             }

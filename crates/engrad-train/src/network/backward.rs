@@ -34,14 +34,22 @@ impl Network {
         for number in (0..self.layers.len()).rev() {
             // The set's surfaces are still wanted by the weight gradients of the layer that used it last.
             self.wait(self.set_pending[number % 2])?;
-            if self.options.recompute == Recompute::Layer {
-                self.evaluate_block(model, number, StageKind::Attention)?;
-                self.add_block(number, StageKind::Attention);
-                self.evaluate_block(model, number, StageKind::FeedForward)?;
+            // Inputs of blocks are formed again under every policy: that costs little beside keeping them all.
+            match self.options.recompute {
+                Recompute::Layer => {
+                    self.evaluate_block(model, number, StageKind::Attention)?;
+                    self.add_block(number, StageKind::Attention);
+                    self.evaluate_block(model, number, StageKind::FeedForward)?;
+                }
+                Recompute::None | Recompute::Attention => {
+                    self.write_norm(model, number, StageKind::FeedForward)?;
+                }
             }
             self.block_backward(model, number, StageKind::FeedForward, &mut d_stream, &mut d_normed)?;
-            if self.options.recompute == Recompute::Attention {
-                self.evaluate_block(model, number, StageKind::Attention)?;
+            match self.options.recompute {
+                Recompute::None => self.write_norm(model, number, StageKind::Attention)?,
+                Recompute::Attention => self.evaluate_block(model, number, StageKind::Attention)?,
+                Recompute::Layer => {}
             }
             self.block_backward(model, number, StageKind::Attention, &mut d_stream, &mut d_normed)?;
         }

@@ -101,21 +101,28 @@ impl Network {
         number: usize,
         kind: StageKind,
     ) -> Result<(), TrainError> {
-        let unit = self.layers[number].unit(kind);
+        self.write_norm(model, number, kind)?;
+        let engine = Instant::now();
+        self.layers[number].unit(kind).forward.evaluate()?;
+        self.clock.spent(Lane::Engine, kind.name(), engine);
+        Ok(())
+    }
+
+    /// Writes a block's input, the normed stream.
+    pub(super) fn write_norm(
+        &mut self,
+        model: &Model,
+        number: usize,
+        kind: StageKind,
+    ) -> Result<(), TrainError> {
         // Weight gradients of the last pass may still be reading what this one is about to overwrite.
-        let again = self.options.recompute.covers(kind);
-        let pending = if again { self.set_pending[number % 2].max(unit.pending) } else { unit.pending };
-        self.wait(pending)?;
+        self.wait(self.set_pending[number % 2].max(self.layers[number].unit(kind).pending))?;
         let layer = &self.layers[number];
-        let unit = layer.unit(kind);
         let host = Instant::now();
         let (stream, scale) = self.streams.at(point(number, kind));
         let weight = &model.tensors[layer.norm(kind)];
-        self.pool.install(|| rms_norm::write(stream, 0..scale.len(), scale, weight, &[&unit.x]));
+        self.pool.install(|| rms_norm::write(stream, 0..scale.len(), scale, weight, &[&layer.unit(kind).x]));
         self.clock.spent(Lane::Host, "norm", host);
-        let engine = Instant::now();
-        unit.forward.evaluate()?;
-        self.clock.spent(Lane::Engine, kind.name(), engine);
         Ok(())
     }
 

@@ -93,7 +93,11 @@ impl GradientWorker {
                     let (started, name) = (Instant::now(), job.name());
                     let mut gradients = lock(&theirs.gradients);
                     let sums: &mut [Gradient] = &mut gradients.0;
-                    pool.install(|| job.run(sums, precision));
+                    match job {
+                        // Not worth waiting for a thread of the pool.
+                        Job::Add { parameter, values } => sums[parameter].add_row(0, &values),
+                        job => pool.install(|| job.run(sums, precision)),
+                    }
                     if let Some(trace) = theirs.trace.get() {
                         trace.record(Lane::WeightGradients, name, started);
                     }

@@ -4,17 +4,26 @@
 
 use std::ops::Range;
 
+use super::Vocabulary;
 use super::gradient_worker::{Job, Ticket};
-use super::unit::{CompiledStage, SharedSurfaces, Sharing, Unit};
-use super::{HEAD_POSITIONS, Vocabulary};
+use super::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, WrittenAgain};
 use crate::TrainError;
 use crate::host::Window;
 use crate::host::cross_entropy::Partition;
 use crate::optimizer::Placement;
 
+/// Most positions whose logits exist at a time. Fewer would make the head's products slower: each block reads all of
+/// its weights and adds to all of their gradients.
+const MOST_POSITIONS: usize = 256;
+/// Most logits that exist at a time, where that leaves [`LEAST_POSITIONS`]: 40 MB in fp16.
+const MOST_LOGITS: usize = 20 << 20;
+/// Positions of a block with the largest vocabularies.
+const LEAST_POSITIONS: usize = 64;
+
 /// Positions of each block when `positions` are cut in as few blocks as possible, of nearly equal size.
-pub(super) fn block_positions(positions: usize) -> usize {
-    positions.div_ceil(positions.div_ceil(HEAD_POSITIONS).max(1))
+pub(super) fn block_positions(positions: usize, classes: usize) -> usize {
+    let most = (MOST_LOGITS / classes.max(1)).clamp(LEAST_POSITIONS, MOST_POSITIONS);
+    positions.div_ceil(positions.div_ceil(most).max(1))
 }
 
 #[derive(Debug)]
@@ -38,13 +47,14 @@ impl Head {
     ) -> Result<Self, TrainError> {
         let classes = vocabulary.len();
         let (mut forward, mut backward) = (SharedSurfaces::new(), SharedSurfaces::new());
+        let mut none = SharedSurfaces::new();
         let units = (0..classes.div_ceil(tile)).map(|_| {
             Unit::new(
                 stage,
                 |_| parameter,
                 &mut Sharing {
                     passing: (&["x"], &mut forward),
-                    recomputed: None,
+                    written_again: (WrittenAgain::Nothing, &mut none),
                     backward: &mut backward,
                     gradient_over_result: training,
                 },
@@ -200,6 +210,9 @@ mod tests {
 
     #[test]
     fn positions_are_cut_in_few_and_even_blocks() {
-        assert_eq!([1, 256, 257, 512, 1000].map(block_positions), [1, 256, 129, 256, 250]);
+        let positions = [1, 256, 257, 512, 1000];
+        assert_eq!(positions.map(|p| block_positions(p, 32_000)), [1, 256, 129, 256, 250]);
+        assert_eq!(positions.map(|p| block_positions(p, 151_936)), [1, 128, 129, 128, 125]);
+        assert_eq!(block_positions(256, 10_000_000), 64);
     }
 }

@@ -31,15 +31,11 @@ use serde::{Deserialize, Serialize};
 use self::gradient_worker::{GradientWorker, Job, Ticket};
 use self::head::{Head, block_positions};
 use self::recompute::Streams;
-use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit};
+use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, WrittenAgain};
 use crate::optimizer::{AdamW, Placement, row_length};
 use crate::stages::{MAX_SEQUENCE, Stage, StageKind, StageOptions, StageWeight, tile_rows};
 use crate::trace::{Lane, Trace};
 use crate::{Gradients, TrainError};
-
-/// Most positions whose logits exist at a time. Fewer would make the head's products slower: each block reads all of
-/// its weights and adds to all of their gradients.
-const HEAD_POSITIONS: usize = 256;
 
 /// How a network is built.
 #[derive(Debug, Clone)]
@@ -164,7 +160,7 @@ impl Network {
         };
         let attention = compile(StageKind::Attention, stage_options, options.training)?;
         let feed_forward = compile(StageKind::FeedForward, stage_options, options.training)?;
-        let head_positions = block_positions(positions);
+        let head_positions = block_positions(positions, options.vocabulary.len());
         let head_options = StageOptions { sequence: head_positions, batch: 1, ..stage_options };
         let classifier = compile(StageKind::Classifier, head_options, options.training)?;
 
@@ -187,10 +183,14 @@ impl Network {
                     StageKind::Attention => &mut sets[layer % 2].attention,
                     _ => &mut sets[layer % 2].feed_forward,
                 };
-                let again = options.training && options.recompute.covers(kind);
+                let again = match options.training {
+                    true if options.recompute.covers(kind) => WrittenAgain::All,
+                    true => WrittenAgain::Input,
+                    false => WrittenAgain::Nothing,
+                };
                 let sharing = &mut Sharing {
                     passing: (passing, &mut results),
-                    recomputed: again.then_some(forward),
+                    written_again: (again, forward),
                     backward,
                     gradient_over_result: false,
                 };
@@ -266,7 +266,7 @@ impl Network {
     }
 
     /// Writes the weights to the surfaces the programs read them from. To be called after every change but those of
-    /// [`Network::update`].
+    /// `Network::update`.
     ///
     /// # Errors
     /// If a weight-gradient job failed.

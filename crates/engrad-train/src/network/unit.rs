@@ -176,13 +176,23 @@ pub(super) struct Unit {
     pub(super) pending: Ticket,
 }
 
+/// What is written again before a unit's backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WrittenAgain {
+    Nothing,
+    /// The activation.
+    Input,
+    /// The activation and all results.
+    All,
+}
+
 /// Surfaces a unit shares with others, by port.
 pub(super) struct Sharing<'a> {
     /// Forward ports that live only until the host has read or written them, e.g. `y`, and their surfaces.
     pub(super) passing: (&'a [&'a str], &'a mut SharedSurfaces),
-    /// Surfaces for `x` and all results, of a unit that is evaluated again before its backward pass. Otherwise the
-    /// unit keeps them to itself until then.
-    pub(super) recomputed: Option<&'a mut SharedSurfaces>,
+    /// Ports of the forward program that are written again before the unit's backward pass, and their surfaces. Others
+    /// the unit keeps to itself until then.
+    pub(super) written_again: (WrittenAgain, &'a mut SharedSurfaces),
     /// Every backward output and `d_y` are shared by the units of one set.
     pub(super) backward: &'a mut SharedSurfaces,
     /// `d_y` is written over `y`, which then belongs to the unit.
@@ -197,17 +207,20 @@ impl Unit {
         sharing: &mut Sharing<'_>,
     ) -> Result<Self, TrainError> {
         let program = &stage.forward;
-        let mut obtain = |port: &Port, replaceable: bool| {
-            let (passing, surfaces) = &mut sharing.passing;
-            match &mut sharing.recomputed {
-                _ if passing.contains(&port.name.as_str()) => shared(surfaces, program, port),
-                Some(recomputed) if replaceable => shared(recomputed, program, port),
-                _ => Ok(program.kernel.surface(port)?),
+        let again = sharing.written_again.0;
+        let mut obtain = |port: &Port, written_again: bool| {
+            if sharing.passing.0.contains(&port.name.as_str()) {
+                shared(sharing.passing.1, program, port)
+            } else if written_again {
+                shared(sharing.written_again.1, program, port)
+            } else {
+                Ok(program.kernel.surface(port)?)
             }
         };
-        let inputs = program.kernel.inputs().iter().map(|port| obtain(port, port.name == "x"));
+        let input_again = |port: &Port| port.name == "x" && again != WrittenAgain::Nothing;
+        let inputs = program.kernel.inputs().iter().map(|port| obtain(port, input_again(port)));
         let inputs = inputs.collect::<Result<Vec<_>, TrainError>>()?;
-        let outputs = program.kernel.outputs().iter().map(|port| obtain(port, true));
+        let outputs = program.kernel.outputs().iter().map(|port| obtain(port, again == WrittenAgain::All));
         let outputs = outputs.collect::<Result<Vec<_>, TrainError>>()?;
         let mut weights = Vec::new();
         for weight in &stage.weights {

@@ -8,6 +8,9 @@ use crate::gradients::{Gradient, Gradients};
 use crate::host::simd::vectorized;
 use crate::host::{Buffer, Window};
 
+/// Rows listed at a time; a vocabulary has many.
+const MOST_ROWS: usize = 1 << 14;
+
 /// Constants of AdamW (arXiv 1711.05101).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -43,7 +46,7 @@ pub struct AdamW {
 /// Rows of a parameter that an engine reads from a surface in the same order.
 #[derive(Debug, Clone)]
 pub(crate) struct Placement {
-    /// First row; of the embedding and the head, first class.
+    /// First row; of the embedding and the head, first class. The first placement of a parameter has its row 0.
     pub(crate) first: usize,
     /// Where they lie, from the window's first row on; up to the next placement or the parameter's end.
     pub(crate) window: Window,
@@ -111,15 +114,21 @@ impl AdamW {
             let by_class = matches!(parameter.role, ParameterRole::Embedding | ParameterRole::Head);
             let used = if by_class { vocabulary.used() } else { None };
             let mut rows = rows_of(parameter, value, gradient, first, second, used);
-            // From the last, so that splitting moves nothing.
-            for place in places.iter().rev() {
-                let own = rows.split_off(place.first.min(rows.len()));
+            let ends = places.iter().skip(1).map(|next| next.first).chain([usize::MAX]);
+            for (place, end) in places.iter().zip(ends) {
+                let own = rows.by_ref().take(end - place.first).collect();
                 place.window.write_items(own, |mut row: Row<'_>, line| {
                     update.apply(&mut row);
                     line.copy_from_slice(row.value);
                 });
             }
-            rows.into_par_iter().with_min_len(16).for_each(|mut row| update.apply(&mut row));
+            loop {
+                let own: Vec<Row<'_>> = rows.by_ref().take(MOST_ROWS).collect();
+                if own.is_empty() {
+                    break;
+                }
+                own.into_par_iter().with_min_len(16).for_each(|mut row| update.apply(&mut row));
+            }
         }
     }
 }
@@ -139,8 +148,8 @@ fn rows_of<'a>(
     gradient: &'a Gradient,
     first: &'a mut [f32],
     second: &'a mut [f32],
-    used: Option<&[u32]>,
-) -> Vec<Row<'a>> {
+    used: Option<&'a [u32]>,
+) -> impl Iterator<Item = Row<'a>> {
     let columns = row_length(parameter);
     let moments = first.chunks_mut(columns).zip(second.chunks_mut(columns));
     let mut ids = used.map(|ids| ids.iter().copied().peekable());
@@ -148,13 +157,12 @@ fn rows_of<'a>(
         .chunks_mut(columns)
         .zip(moments)
         .enumerate()
-        .filter(|(id, _)| match &mut ids {
+        .filter(move |(id, _)| match &mut ids {
             Some(ids) => ids.next_if(|used| *used as usize == *id).is_some(),
             None => true,
         })
         .enumerate()
         .map(|(row, (_, (value, (first, second))))| Row { value, first, second, gradient: gradient.row(row) })
-        .collect()
 }
 
 /// Elements of a parameter's row; a vector is one row.

@@ -56,7 +56,7 @@ pub(super) fn einsum(call: &Call<'_>) -> Result<Vec<Tensor>, String> {
             .collect();
         total = total.times(next, &later)?;
     }
-    let total = total.keeping(&equation.result);
+    let total = total.keeping(&equation.result)?;
     let wanted: Vec<usize> =
         equation.result.iter().filter_map(|letter| total.letters.iter().position(|l| l == letter)).collect();
     let data = permuted(&total.data, &total.shape, &wanted).into_owned();
@@ -97,19 +97,17 @@ impl Operand {
     }
 
     /// Summed over every letter that is not among `wanted`.
-    fn keeping(self, wanted: &[char]) -> Self {
+    fn keeping(self, wanted: &[char]) -> Result<Self, String> {
         let axes: Vec<usize> =
             (0..self.letters.len()).filter(|&i| !wanted.contains(&self.letters[i])).collect();
         if axes.is_empty() {
-            return self;
+            return Ok(self);
         }
-        let data = Rows::new(&self.data, &self.shape, &axes).reduce(|row| sum(row, |v| v) as f32);
         let kept = || (0..self.letters.len()).filter(|i| !axes.contains(i));
-        Self {
-            letters: kept().map(|i| self.letters[i]).collect(),
-            shape: kept().map(|i| self.shape[i]).collect(),
-            data,
-        }
+        let shape: Vec<usize> = kept().map(|i| self.shape[i]).collect();
+        elements(&shape)?;
+        let data = Rows::new(&self.data, &self.shape, &axes).reduce(|row| sum(row, |v| v) as f32);
+        Ok(Self { letters: kept().map(|i| self.letters[i]).collect(), shape, data })
     }
 
     /// The elements with dimensions in the order of these letters, all of which it has.
@@ -135,7 +133,7 @@ impl Operand {
             kept.copied().collect::<Vec<char>>()
         };
         let (left, right) = (needed(&self, &other), needed(&other, &self));
-        let (x, y) = (self.keeping(&left), other.keeping(&right));
+        let (x, y) = (self.keeping(&left)?, other.keeping(&right)?);
         let shared = |kept: bool| -> Vec<char> {
             let both = x.letters.iter().filter(|l| y.letters.contains(l));
             both.filter(|l| later.contains(l) == kept).copied().collect()
@@ -145,6 +143,15 @@ impl Operand {
             of.letters.iter().filter(|l| !with.letters.contains(l)).copied().collect()
         };
         let (rows, columns) = (own(&x, &y), own(&y, &x));
+        let letters: Vec<char> = [&batch[..], &rows, &columns].concat();
+        let place = |letter: &char| {
+            let find = |of: &Self| of.letters.iter().position(|l| l == letter).map(|i| of.shape[i]);
+            find(&x).or_else(|| find(&y)).unwrap_or(1)
+        };
+        let shape: Vec<usize> = letters.iter().map(place).collect();
+        if elements(&shape)? == 0 {
+            return Ok(Self { letters, shape, data: Vec::new() });
+        }
         let count = x.extent(&batch);
         let extents = Extents { rows: x.extent(&rows), inner: x.extent(&inner), columns: y.extent(&columns) };
         let left = x.ordered(&[&batch, &rows, &inner]);
@@ -161,12 +168,6 @@ impl Operand {
             transposed: false,
         };
         let data = products(&left, &right, extents)?;
-        let letters: Vec<char> = [&batch[..], &rows, &columns].concat();
-        let place = |letter: &char| {
-            let find = |of: &Self| of.letters.iter().position(|l| l == letter).map(|i| of.shape[i]);
-            find(&x).or_else(|| find(&y)).unwrap_or(1)
-        };
-        let shape = letters.iter().map(place).collect();
         Ok(Self { letters, shape, data })
     }
 }

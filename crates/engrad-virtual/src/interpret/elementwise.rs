@@ -132,7 +132,7 @@ fn modulo(x: f32, y: f32) -> f32 {
 /// The number without its fraction; the least integer for what no 32 bits hold, as processors convert.
 fn truncate(v: f64) -> i64 {
     let v = v.trunc();
-    if v >= -2_147_483_648.0 && v < 2_147_483_648.0 { v as i64 } else { i64::from(i32::MIN) }
+    if (-2_147_483_648.0..2_147_483_648.0).contains(&v) { v as i64 } else { i64::from(i32::MIN) }
 }
 
 /// x to the power n, modulo 2^64; a negative power is truncated, and 0 where it is not finite.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use engrad_kernels::{Matmul, Matrix, MatrixMut, Threads};
-use engrad_mil::Op;
+use engrad_mil::{Op, TensorType};
 use rayon::prelude::*;
 
 use super::activation::softmax_in_place;
@@ -120,26 +120,27 @@ fn matmul(call: &Call<'_>) -> Result<Vec<Tensor>, String> {
     if inner != other {
         return Err(format!("inner extents {inner} and {other} of {:?} and {:?} differ", x.shape, y.shape));
     }
-    let mut shape = broadcast(&x_leading, &y_leading)?;
-    elements(&shape)?;
-    let mut extents = Extents { rows, inner, columns };
-    let mut x_starts = starts(&x_leading, &shape, product(x_matrix));
-    let mut y_starts = starts(&y_leading, &shape, product(y_matrix));
-    if y_leading.iter().all(|&extent| extent == 1) && !transpose_x && !x_starts.is_empty() {
-        // One matrix for all: the stack is a single tall one.
-        extents.rows = product([rows, x_starts.len()]);
-        (x_starts, y_starts) = (vec![0], vec![0]);
-    }
+    let leading = broadcast(&x_leading, &y_leading)?;
+    let mut shape = leading.clone();
     if x.rank() > 1 {
         shape.push(rows);
     }
     if y.rank() > 1 {
         shape.push(columns);
     }
-    elements(&shape)?;
     // Of operands of different types, the constant one follows the other: the declared type is the result's.
-    let dtype = call.result_dtype(0).unwrap_or(x.dtype);
-    let dtype = if dtype == y.dtype { y.dtype } else { x.dtype };
+    let dtype = call.result_dtype(0)?;
+    if elements(&shape)? == 0 {
+        return Ok(vec![Tensor::zeros(&TensorType::new(dtype, shape))?]);
+    }
+    let mut extents = Extents { rows, inner, columns };
+    let mut x_starts = starts(&x_leading, &leading, product(x_matrix));
+    let mut y_starts = starts(&y_leading, &leading, product(y_matrix));
+    if y_leading.iter().all(|&extent| extent == 1) && !transpose_x && !x_starts.is_empty() {
+        // One matrix for all: the stack is a single tall one.
+        extents.rows = product([rows, x_starts.len()]);
+        (x_starts, y_starts) = (vec![0], vec![0]);
+    }
     let result = if let (Data::Floats(a), Data::Floats(b)) = (&x.data, &y.data) {
         let a = Stack { data: a, starts: x_starts, transposed: transpose_x };
         let b = Stack { data: b, starts: y_starts, transposed: transpose_y };
@@ -258,8 +259,6 @@ fn attention(call: &Call<'_>) -> Result<Vec<Tensor>, String> {
             query.shape, key.shape, value.shape
         ));
     }
-    let mask = call.optional("attn_mask")?;
-    let mask = mask.map(|mask| Mask::new(mask, leading, length, positions)).transpose()?;
     let mut shape = leading.to_vec();
     shape.extend([length, columns]);
     let mut result = vec![0.0; elements(&shape)?];
@@ -267,6 +266,8 @@ fn attention(call: &Call<'_>) -> Result<Vec<Tensor>, String> {
     if result.is_empty() || positions == 0 {
         return Ok(vec![Tensor::floats(query.dtype, shape, result)?]);
     }
+    let mask = call.optional("attn_mask")?;
+    let mask = mask.map(|mask| Mask::new(mask, leading, length, positions)).transpose()?;
     let (q, k, v) = (query.as_floats()?, key.as_floats()?, value.as_floats()?);
     let scale = 1.0 / (features.max(1) as f32).sqrt();
     let one = |i: usize, out: &mut [f32], threads: Threads| {

@@ -14,9 +14,14 @@
 
 mod activation;
 pub(crate) mod call;
+mod compression;
 mod construction;
+mod convolution;
 mod einsum;
 mod elementwise;
+#[cfg(test)]
+mod hostile;
+mod image;
 mod indexing;
 mod integers;
 mod joining;
@@ -24,13 +29,19 @@ pub(crate) mod kernels;
 mod linear;
 mod movement;
 mod normalization;
+mod pooling;
 mod quantization;
 mod random;
+mod recurrent;
 mod reduction;
 pub(crate) mod run;
 mod slicing;
 mod sorting;
+#[cfg(test)]
+mod spatial_properties;
 mod strided;
 pub(crate) mod surfaces;
 pub(crate) mod tensor;
+#[cfg(test)]
+mod testing;
 mod walk;

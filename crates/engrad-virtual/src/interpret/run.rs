@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engrad_engine::EngineError;
-use engrad_mil::{Argument, Dim, Function, Literal, Op, Operation, Type, ValueId};
+use engrad_mil::{
+    Argument, Constant, Dim, Function, Literal, Op, Operation, Payload, TensorType, Type, ValueId,
+};
 
 use super::call::{Call, Kernel, Passed};
 use super::kernels::kernel;
-use super::tensor::Tensor;
+use super::tensor::{Tensor, elements};
 use crate::Numerics;
 
 /// Contents of states between evaluations, by the name of their parameter.
@@ -62,12 +64,15 @@ impl Executable {
         for (position, op) in function.ops().iter().enumerate() {
             let fault = |reason: String| refuse(&function, format!("{}: {reason}", label(&function, op)));
             if op.op == Op::Const {
-                if let (Some(constant), [result]) = (op.constant(), &op.results[..]) {
-                    let tensor = Tensor::constant(constant).map_err(fault)?;
+                let tensor = constant_of(op).map_err(fault)?;
+                if let Some(result) = op.results.first() {
                     constants[result.index()] = Some(Arc::new(tensor));
-                    continue;
                 }
-                return Err(fault("constants that are no tensors are not run".to_owned()));
+                continue;
+            }
+            for ty in op.results.iter().filter_map(|&id| function.value(id).ty.tensor()) {
+                elements(&ty.shape)
+                    .map_err(|_| fault(format!("{ty} needs more memory than any system has")))?;
             }
             let action = action_of(op).map_err(fault)?;
             let literals = literals_of(op).map_err(fault)?;
@@ -202,6 +207,24 @@ impl Executable {
     }
 }
 
+/// The value of a `const`: a tensor, or a list of scalars (the classes of a classifier), which is held as a vector.
+fn constant_of(op: &Operation) -> Result<Tensor, String> {
+    match op.attribute("val") {
+        Some(Literal::Tensor(constant)) => Tensor::constant(constant),
+        Some(Literal::Composite { ty: Type::List(item, _), value: Payload::List(items) }) => {
+            let dtype = item.dtype().ok_or("lists of other things than scalars are not run")?;
+            let scalar = |item: &Payload| match item {
+                Payload::Elements { shape, data } if shape.is_empty() => {
+                    Tensor::constant(&Constant { ty: TensorType::scalar(dtype), data: data.clone() })
+                }
+                _ => Err("lists of other things than scalars are not run".to_owned()),
+            };
+            Tensor::vector(dtype, items.iter().map(scalar).collect::<Result<_, _>>()?)
+        }
+        _ => Err("constants that are no tensors are not run".to_owned()),
+    }
+}
+
 fn action_of(op: &Operation) -> Result<Action, String> {
     match op.op {
         Op::ReadState => Ok(Action::ReadState),
@@ -278,10 +301,8 @@ fn check_type<'a>(
 ) -> Result<(), String> {
     let shape = &tensor.shape;
     let misfit = || format!("is {} {shape:?}, declared {declared}", tensor.dtype);
-    if declared.dtype() != Some(tensor.dtype) {
-        return Err(misfit());
-    }
     match declared {
+        Type::Tensor(_) | Type::Flexible(_) if declared.dtype() != Some(tensor.dtype) => Err(misfit()),
         Type::Tensor(ty) if ty.shape == *shape => Ok(()),
         Type::Flexible(ty) if ty.dims.len() == shape.len() => {
             for (dim, &extent) in ty.dims.iter().zip(shape) {
@@ -296,6 +317,8 @@ fn check_type<'a>(
             }
             Ok(())
         }
+        // The probabilities of a classifier, in the order of its classes.
+        Type::Dict(_, value) if value.dtype() == Some(tensor.dtype) && shape.len() == 1 => Ok(()),
         _ => Err(misfit()),
     }
 }

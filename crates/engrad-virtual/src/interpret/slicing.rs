@@ -52,8 +52,15 @@ fn part(call: &Call<'_>, x: &Tensor) -> Result<Part, String> {
                 0 => return Err(format!("dimension {i}: the stride is zero")),
                 _ => (-1, extent - 1, extent - 1, -1),
             };
-            let from = if begin_mask[i] { first } else { absolute(begin[i]).clamp(low, high) };
-            let to = if end_mask[i] { last } else { absolute(end[i]).clamp(low, high) };
+            // Before the first element there is the first one, also running backwards, where it is then left out; an
+            // extent of one stays whole.
+            let lowest = if extent == 1 { low } else { 0 };
+            let bound = |bound: i32| match bound {
+                0.. => i64::from(bound).min(high),
+                _ => absolute(bound).max(lowest).min(high),
+            };
+            let from = if begin_mask[i] { first } else { bound(begin[i]) };
+            let to = if end_mask[i] { last } else { bound(end[i]) };
             let distance = if by > 0 { to - from } else { from - to };
             (from, (distance.max(0) as usize).div_ceil(by.unsigned_abs() as usize))
         };

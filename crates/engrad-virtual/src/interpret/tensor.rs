@@ -44,6 +44,21 @@ pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
     }
 }
 
+/// Most entries of a table that a kernel makes for one dimension: windows of a pool, samples of a resized image.
+const MAX_TABLE: usize = 1 << 26;
+
+/// The extent of a dimension that a kernel makes a table for.
+///
+/// # Errors
+/// If the table would be too large.
+pub(crate) fn table_len(extent: usize) -> Result<usize, String> {
+    if extent <= MAX_TABLE {
+        Ok(extent)
+    } else {
+        Err(format!("a dimension of {extent} elements is too large"))
+    }
+}
+
 /// Distance in elements between neighbours along each dimension of a dense tensor.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1usize; shape.len()];
@@ -115,6 +130,30 @@ impl Tensor {
             _ => Data::Ints(values),
         };
         Self::new(dtype, shape, data, stored)
+    }
+
+    /// A vector of scalars of one element type.
+    ///
+    /// # Errors
+    /// If one is no scalar of that type.
+    pub(crate) fn vector(dtype: DType, scalars: Vec<Self>) -> Result<Self, String> {
+        let (mut floats, mut ints, mut bytes, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let count = scalars.len();
+        for scalar in scalars {
+            match scalar.data {
+                Data::Floats(v) => floats.extend(v),
+                Data::Ints(v) => ints.extend(v),
+                Data::Bytes(v) => bytes.extend(v),
+                Data::Texts(v) => texts.extend(v),
+            }
+        }
+        let data = match dtype {
+            DType::String => Data::Texts(texts),
+            _ if dtype.is_float() => Data::Floats(floats),
+            _ if dtype == DType::Bool || dtype.bits() <= 8 => Data::Bytes(bytes),
+            _ => Data::Ints(ints),
+        };
+        Self::of(dtype, vec![count], data)
     }
 
     /// A tensor of truth values.
@@ -295,7 +334,7 @@ impl Tensor {
             return Err("a position is outside the tensor".to_owned());
         }
         let stored = positions.len();
-        let data = map_data!(&self.data, v => positions.iter().map(|&p| v[p].clone()).collect());
+        let data = map_data!(&self.data, v => positions.iter().filter_map(|&p| v.get(p)).cloned().collect());
         Self::new(self.dtype, shape, data, stored)
     }
 

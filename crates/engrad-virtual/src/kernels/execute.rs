@@ -1,12 +1,13 @@
 //! One evaluation: the plan's steps in order.
 
 use engrad_engine::{ReadGuard, Request};
-use engrad_kernels::ElementType;
+use engrad_kernels::{ElementType, Factor, RawMatrix};
 use engrad_mil::DType;
 
 use super::matmul::Operand;
 use super::memory::{ALIGNMENT_WORDS, Arena, Words};
-use super::{Team, elementwise, matmul, ports, reduce, softmax};
+use super::panels::PanelCache;
+use super::{Team, attention, elementwise, matmul, ports, reduce, softmax};
 use crate::plan::{Base, Plan, Step, View};
 
 /// Words of arena that a plan needs on a pool of that many threads: its values, scratch that threads share, and
@@ -21,7 +22,7 @@ fn shared_start(plan: &Plan) -> usize {
 
 /// Runs a plan on a request's surfaces. `arena` has [`arena_words`] for the current thread pool, or for one thread if
 /// the plan is the caller's alone.
-pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request) {
+pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &PanelCache) {
     let team = plan.team;
     let shared_start = shared_start(plan);
     let scratch_start = shared_start + plan.shared;
@@ -58,7 +59,29 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request) {
                     let x = x.unwrap_or_else(|| Operand::words(words(&s.x)));
                     let y = y.unwrap_or_else(|| Operand::words(words(&s.y)));
                     let shared = arena.part(shared_start, plan.shared);
-                    matmul::run(s, (x, y), words(&s.target), shared, scratch, team);
+                    let panels = |operand: usize, matrix: &RawMatrix, factor: Factor| {
+                        let (view, data) = if operand == 0 { (&s.x, x.data) } else { (&s.y, y.data) };
+                        let Base::Port(port) = view.base else { return None };
+                        let place = (&request.inputs()[port], matrix.data.addr() - data.addr());
+                        cache.get(place, matrix, factor, s.precision, team == Team::Pool)
+                    };
+                    matmul::run(s, (x, y), words(&s.target), shared, scratch, panels, team);
+                    drop(locked.guards);
+                }
+                Step::Attention(s) => {
+                    let d_result = s.gradients.as_ref().map_or(&s.value, |g| &g.d_result);
+                    let views = [&s.query, &s.key, &s.value, d_result];
+                    let locked = lock(plan, request, views);
+                    let operand =
+                        |i: usize| locked.operands[i].unwrap_or_else(|| Operand::words(words(views[i])));
+                    let memory = attention::Memory {
+                        query: operand(0),
+                        key: operand(1),
+                        value: operand(2),
+                        d_result: s.gradients.as_ref().map(|_| operand(3)),
+                        target: words(&s.target),
+                    };
+                    attention::run(s, &memory, scratch, team);
                     drop(locked.guards);
                 }
                 Step::Softmax(s) => softmax::run(s, words(&s.source), words(&s.target), team),

@@ -6,8 +6,10 @@
 //!
 //! Neither the order of any sum nor a bit of the result depends on the number of threads.
 
+use std::sync::Arc;
+
 use engrad_kernels::driver::{self, Finish, Product, Workspace};
-use engrad_kernels::{ElementType, Precision, RawMatrix, Source};
+use engrad_kernels::{ElementType, Factor, PackedMatrix, Precision, RawMatrix, Source};
 
 use super::memory::Words;
 use super::{Team, half};
@@ -111,9 +113,9 @@ impl Finish for Round {
 }
 
 /// Scratch of a product: parts of the arena.
-struct Scratch<'s, S> {
-    shared: Words<'s>,
-    local: S,
+pub(super) struct Scratch<'s, S> {
+    pub(super) shared: Words<'s>,
+    pub(super) local: S,
 }
 
 // SAFETY: `run`'s caller gives words that belong to this product, and the thread, alone; their count is that which
@@ -131,7 +133,7 @@ unsafe impl<'s, S: Fn() -> Words<'s> + Sync> Workspace for Scratch<'s, S> {
 }
 
 /// Runs a product. `shared` is [`Matmul::shared`] words; `scratch` gives the calling thread's own
-/// [`Matmul::scratch`] words.
+/// [`Matmul::scratch`] words; `panels` may give the panels of an operand (0 for x, 1 for y) that were packed before.
 ///
 /// # Safety
 /// The plan contract holds for the step, operands are the memory behind its views, and scratch belongs to the step,
@@ -142,57 +144,109 @@ pub(crate) unsafe fn run<'a>(
     target: Words<'a>,
     shared: Words<'a>,
     scratch: impl Fn() -> Words<'a> + Sync + Send,
+    panels: impl Fn(usize, &RawMatrix, Factor) -> Option<Arc<PackedMatrix>>,
     team: Team,
 ) {
     let [a, b, c, ..] = five(step.target.layout.shape());
-    let size = step.size();
-    let finish = Round(step.round);
-    let transposes = step.transposes();
-    let product = |batch: usize, parallel: bool| {
-        let index = [batch / c / b, batch / c % b, batch % c];
-        let (x, y) = (matrix(&step.x, x, index), matrix(&step.y, y, index));
-        let (left, right) = if transposes { (y.transposed(), x.transposed()) } else { (x, y) };
-        let strides = five(step.target.layout.strides());
-        let offset = step.target.layout.offset + offset(index, strides);
-        let [.., row, column] = strides;
-        Product {
-            size,
-            precision: step.precision,
-            a: Source::Strided(left),
-            b: Source::Strided(right),
-            // SAFETY: the view lies inside the words.
-            c: unsafe { target.pointer(offset) },
-            row_stride: if transposes { column } else { row },
-            // A single column has no stride of its own.
-            column_stride: if transposes { row } else { column }.max(1),
-            alpha: 1.0,
-            beta: 0.0,
-            finish: &finish,
-            parallel,
-        }
+    let at = |batch: usize| [batch / c / b, batch / c % b, batch % c];
+    // SAFETY: the view lies inside the words, by contract.
+    let result = unsafe { Operand::words(target) };
+    let matrices = |batch: usize| {
+        let index = at(batch);
+        ((matrix(&step.x, x, index), matrix(&step.y, y, index)), matrix(&step.target, result, index))
     };
+    let (precision, round) = (step.precision, step.round);
     if step.splits_batch() {
         let local = driver::local_words();
         team.each(a * b * c, |batch| {
             let own = scratch();
+            let (factors, result) = matrices(batch);
             // SAFETY: a thread's words are enough for both; products of a batch have disjoint results, and the views
             // lie in their memory, by contract.
             unsafe {
                 let both = Scratch { shared: own.part(local, step.scratch() - local), local: || own };
-                driver::run(&product(batch, false), &both);
+                multiply(strided(factors), result, precision, 0.0, round, false, &both);
             }
         });
         return;
     }
     let workspace = Scratch { shared, local: scratch };
     for batch in 0..a * b * c {
-        // SAFETY: by contract.
-        unsafe { driver::run(&product(batch, team.is_parallel()), &workspace) };
+        let ((x, y), result) = matrices(batch);
+        let transposes = is_transposed(&result);
+        // A batch of weights is no weight.
+        let find = |operand: usize, matrix: &RawMatrix| match (a * b * c, (operand == 0) != transposes) {
+            (1, true) if transposes => panels(operand, &matrix.transposed(), Factor::Left),
+            (1, true) => panels(operand, matrix, Factor::Left),
+            (1, false) if transposes => panels(operand, &matrix.transposed(), Factor::Right),
+            (1, false) => panels(operand, matrix, Factor::Right),
+            _ => None,
+        };
+        let packed = [find(0, &x), find(1, &y)];
+        let [x, y] = [(x, &packed[0]), (y, &packed[1])].map(|(matrix, packed)| match packed {
+            Some(packed) => Source::Packed(packed),
+            None => Source::Strided(matrix),
+        });
+        // SAFETY: by contract; panels are those of the operands.
+        unsafe { multiply((x, y), result, precision, 0.0, round, team.is_parallel(), &workspace) };
     }
 }
 
+pub(super) fn strided((x, y): (RawMatrix, RawMatrix)) -> (Source<'static>, Source<'static>) {
+    (Source::Strided(x), Source::Strided(y))
+}
+
+/// Whether a result has contiguous columns but not rows: its transpose is computed instead.
+fn is_transposed(result: &RawMatrix) -> bool {
+    result.column_stride > 1 && result.row_stride == 1
+}
+
+/// `result = x · y + beta · result`, rounded to fp16 if asked. A result with contiguous columns but not rows is computed
+/// as its transpose.
+///
+/// # Safety
+/// The matrices are in memory that nothing else writes, the result in memory that nothing else touches; it is of f32,
+/// and apart from the factors; packed factors were packed for the side they are on, which is the other one if the result
+/// is computed as its transpose. The workspace has the words that the driver wants for this size, either way around.
+pub(super) unsafe fn multiply(
+    (x, y): (Source<'_>, Source<'_>),
+    result: RawMatrix,
+    precision: Precision,
+    beta: f32,
+    round: bool,
+    parallel: bool,
+    workspace: &impl Workspace,
+) {
+    let turned = |source| match source {
+        Source::Strided(matrix) => Source::Strided(matrix.transposed()),
+        packed => packed,
+    };
+    let (a, b, c) =
+        if is_transposed(&result) { (turned(y), turned(x), result.transposed()) } else { (x, y, result) };
+    let inner = match a {
+        Source::Strided(matrix) => matrix.columns,
+        Source::Packed(packed) => packed.shape().1,
+    };
+    let product = Product {
+        size: (c.rows, c.columns, inner),
+        precision,
+        a,
+        b,
+        c: c.data.cast_mut().cast(),
+        row_stride: c.row_stride,
+        // A single column has no stride of its own.
+        column_stride: c.column_stride.max(1),
+        alpha: 1.0,
+        beta,
+        finish: &Round(round),
+        parallel,
+    };
+    // SAFETY: passed on.
+    unsafe { driver::run(&product, workspace) };
+}
+
 /// The matrix at an index of the batch.
-fn matrix(view: &View, operand: Operand, index: [usize; 3]) -> RawMatrix {
+pub(super) fn matrix(view: &View, operand: Operand, index: [usize; 3]) -> RawMatrix {
     let [.., rows, columns] = five(view.layout.shape());
     let strides = five(view.layout.strides());
     let start = view.layout.offset + offset(index, strides);

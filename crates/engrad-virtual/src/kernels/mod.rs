@@ -11,12 +11,14 @@
 //! and each kernel divides its destination into tasks that write disjoint elements. Steps run one after the other,
 //! so no word is ever written while something else touches it.
 
+pub(crate) mod attention;
 pub(crate) mod elementwise;
 pub(crate) mod execute;
 pub(crate) mod half;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod memory;
+pub(crate) mod panels;
 pub(crate) mod ports;
 pub(crate) mod reduce;
 pub(crate) mod softmax;

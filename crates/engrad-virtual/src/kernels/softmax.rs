@@ -41,7 +41,7 @@ pub(crate) unsafe fn run(softmax: &Softmax, source: Words<'_>, target: Words<'_>
 
 multiversion! {
     /// e^(x − max) over its sum, in place. Sums run in sixteen lanes, whatever the processor.
-    fn normalise(row: &mut [f32]) {
+    pub(super) fn normalise(row: &mut [f32]) {
         const LANES: usize = 16;
         let mut largest = [f32::NEG_INFINITY; LANES];
         let mut chunks = row.chunks_exact(LANES);

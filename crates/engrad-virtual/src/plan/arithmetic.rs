@@ -1,7 +1,7 @@
 //! Lowering of operations that compute: each becomes a step, is folded, or joins a group of elementwise work.
 
 use engrad_engine::Port;
-use engrad_mil::{MAX_RANK, Op, Operands, Operation, ValueId};
+use engrad_mil::{Op, Operands, Operation, ValueId};
 use half::f16;
 
 use super::fuse::Group;
@@ -11,7 +11,7 @@ use crate::kernels::elementwise::{Map, Pointwise, Source};
 use crate::kernels::matmul::Matmul;
 use crate::kernels::reduce::{Reduce, Reduction};
 use crate::kernels::softmax::Softmax;
-use crate::layout::Layout;
+use crate::layout::{Layout, MAX_RANK};
 use crate::reference;
 
 /// Groups of elementwise work collected at once; each keeps its operands alive.
@@ -27,7 +27,13 @@ impl Lowering<'_> {
         let function = self.function;
         let views_only = matches!(
             op.op,
-            Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Transpose | Op::SliceBySize | Op::Identity
+            Op::Reshape
+                | Op::ExpandDims
+                | Op::Squeeze
+                | Op::Flatten2d
+                | Op::Transpose
+                | Op::SliceBySize
+                | Op::Identity
         );
         let operands: Vec<ValueId> = reference::tensor_operands(op).collect();
         let is_constant = |id: &ValueId| match self.bound.get(id) {
@@ -196,6 +202,10 @@ impl Lowering<'_> {
     ) -> Result<(), String> {
         let function = self.function;
         let shape = &function.ty(result).shape;
+        let is_matrix = |name| operands.tensor(name).map(|ty| ty.rank() > 1);
+        if !is_matrix("x")? || !is_matrix("y")? {
+            return Err("products of vectors are not planned".to_owned());
+        }
         let batch = &shape[..shape.len() - 2];
         let arrange = |view: View, transposed: bool| {
             let rank = view.layout.shape().len();
@@ -227,7 +237,7 @@ impl Lowering<'_> {
     }
 
     /// Whether an operand of a product may stay on its port: the layout of a dense tensor is then that of the port.
-    fn is_readable_in_place(&self, view: &View) -> bool {
+    pub(super) fn is_readable_in_place(&self, view: &View) -> bool {
         matches!(view.base, Base::Port(position) if is_dense(&self.plan.inputs[position]))
     }
 }

@@ -7,7 +7,7 @@ use engrad_mil::{DType, Function, Op, Operands, Operation, ValueId};
 
 use super::fuse::Group;
 use super::targets::{Target, count_uses, find_targets, parts};
-use super::{Base, Plan, Step, View, place};
+use super::{Base, Plan, Step, View, attention, place};
 use crate::Numerics;
 use crate::kernels::Team;
 use crate::kernels::elementwise::{Map, Pointwise, Source};
@@ -81,12 +81,20 @@ impl Lowering<'_> {
             let layout = Layout::dense(&ty.shape);
             self.bound.insert(id, View { base: Base::Port(position), layout });
         }
-        for op in function.ops().iter().filter(|op| op.constant().is_none()) {
+        let fusions = attention::find(function, &self.uses);
+        for (position, op) in function.ops().iter().enumerate().filter(|(_, op)| op.constant().is_none()) {
+            if fusions.inside.contains(&position) {
+                continue;
+            }
             let [result] = op.results[..] else {
                 return Err(format!("{} must have one result", op.op.name()));
             };
             require_float(function, result)?;
-            self.lower(op, result).map_err(|reason| {
+            let lowered = match fusions.at.get(&position) {
+                Some(found) => self.attention(found),
+                None => self.lower(op, result),
+            };
+            lowered.map_err(|reason| {
                 format!("`{}` = {}: {reason}", function.value(result).name, op.op.name())
             })?;
         }
@@ -102,7 +110,7 @@ impl Lowering<'_> {
         Ok(self.plan)
     }
 
-    fn lower(&mut self, op: &Operation, result: ValueId) -> Result<(), String> {
+    pub(super) fn lower(&mut self, op: &Operation, result: ValueId) -> Result<(), String> {
         let function = self.function;
         let operands = Operands::of(function, op);
         let shape = &function.ty(result).shape;
@@ -114,7 +122,7 @@ impl Lowering<'_> {
             Op::Const => Ok(()),
             Op::Identity => self.alias(op, result, |layout| Ok(Some(*layout))),
             Op::Cast if !self.cast_rounds(op, result) => self.alias(op, result, |layout| Ok(Some(*layout))),
-            Op::Reshape | Op::ExpandDims | Op::Squeeze => {
+            Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Flatten2d => {
                 self.alias(op, result, |layout| Ok(layout.reshape(shape)))
             }
             Op::Transpose => {
@@ -183,6 +191,9 @@ impl Lowering<'_> {
         let function = self.function;
         let axis = operands.axis("axis", function.ty(result).rank())?;
         let values = operands.tensors("values")?;
+        if operands.bool("interleave")? {
+            return Err("interleaved joins are not planned".to_owned());
+        }
         let whole = match self.targets[result.index()] {
             Some(Target { root, layout }) => View { base: self.root(root), layout },
             None => View { base: self.root(result), layout: Layout::dense(&function.ty(result).shape) },

@@ -3,6 +3,7 @@
 //! * [`lower`] walks a function: views become strides; [`arithmetic`] makes steps of operations that compute,
 //!   [`values`] knows where each value stands.
 //! * [`targets`] finds those places.
+//! * [`attention`] recognises causal attention in the operations that spell it out.
 //! * [`fuse`] collects elementwise work.
 //! * [`place`] assigns buffers to one arena by their lifetimes, and checks the contract that kernels rely on.
 //!
@@ -10,6 +11,7 @@
 //! conversion; memory is what this costs.
 
 mod arithmetic;
+mod attention;
 mod fuse;
 mod lower;
 mod place;
@@ -19,6 +21,7 @@ mod values;
 use engrad_engine::Port;
 
 use crate::kernels::Team;
+use crate::kernels::attention::Attention;
 use crate::kernels::elementwise::Map;
 use crate::kernels::matmul::Matmul;
 use crate::kernels::ports::{Load, Store};
@@ -62,6 +65,7 @@ pub(crate) enum Step {
     Map(Map),
     Matmul(Matmul),
     Softmax(Softmax),
+    Attention(Box<Attention>),
     Reduce(Reduce),
     Store(Store),
 }
@@ -76,6 +80,15 @@ impl Step {
             }
             Self::Matmul(s) => (vec![&mut s.x, &mut s.y], vec![&mut s.target]),
             Self::Softmax(s) => (vec![&mut s.source], vec![&mut s.target]),
+            Self::Attention(s) => {
+                let (mut sources, mut targets) =
+                    (vec![&mut s.query, &mut s.key, &mut s.value], vec![&mut s.target]);
+                if let Some(g) = &mut s.gradients {
+                    sources.push(&mut g.d_result);
+                    targets.extend([&mut g.d_query, &mut g.d_key]);
+                }
+                (sources, targets)
+            }
             Self::Reduce(s) => (vec![&mut s.kept], vec![&mut s.target]),
             Self::Store(s) => (vec![&mut s.source], vec![]),
         }
@@ -97,6 +110,7 @@ impl Step {
         match self {
             Self::Map(map) => (map.scratch(), 0),
             Self::Matmul(matmul) => (matmul.scratch(), matmul.shared()),
+            Self::Attention(attention) => (attention.scratch(), 0),
             _ => (0, 0),
         }
     }
@@ -107,6 +121,7 @@ impl Step {
             Self::Load(s) => s.target.layout.elements(),
             Self::Map(s) => s.elements * (1 + s.instructions.len()),
             Self::Matmul(s) => s.work() / 16,
+            Self::Attention(s) => s.work() / 16,
             Self::Softmax(s) => s.rows * s.width * 4,
             Self::Reduce(s) => s.kept.layout.elements().saturating_mul(s.reduced.elements()),
             Self::Store(s) => s.source.layout.elements(),

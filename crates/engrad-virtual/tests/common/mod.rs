@@ -77,10 +77,13 @@ pub(crate) fn run(
 }
 
 /// Holds the engine to the reference: f32 within 1e-5 of the tensor's largest number, or of 0.1 for tensors of
-/// small differences (an fp16 port rounds besides); fast within some units of fp16.
+/// small differences (an fp16 port rounds besides); fast within some units of fp16; bf16, where the processor has it,
+/// within some of its.
 pub(crate) fn check(function: &Function, seed: u64) {
     let inputs = random_inputs(function, seed);
-    for (numerics, tolerance) in [(Numerics::F32, 1e-5), (Numerics::Fast, 4e-3)] {
+    let bf16 = Options { numerics: Numerics::Bf16, threads: Some(1), ..Options::default() };
+    let bf16 = VirtualEngine::new(bf16).is_ok().then_some((Numerics::Bf16, 2e-2));
+    for (numerics, tolerance) in [(Numerics::F32, 1e-5), (Numerics::Fast, 4e-3)].into_iter().chain(bf16) {
         let expected = reference::evaluate_with(function, &inputs, numerics).unwrap();
         for threads in [1, 3] {
             let actual = run(&engine(numerics, threads), function, &inputs);

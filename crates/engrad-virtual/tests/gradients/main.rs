@@ -3,6 +3,7 @@
 
 mod connections;
 mod differences;
+mod functions;
 mod packing;
 mod programs;
 mod refusals;

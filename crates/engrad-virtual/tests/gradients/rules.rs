@@ -1,27 +1,35 @@
 //! The rule of every operation, over the shapes and attribute forms that it treats differently.
 
 use engrad_mil::differentiate::Request;
-use engrad_mil::{Builder, DType, Function, MilError, Op, ValueId};
+use engrad_mil::{Argument, Builder, Constant, DType, Function, MilError, Op, ValueId};
 
 use crate::differences::Domain;
 use crate::programs::{INPUTS, constant, program, reduce, with_ints};
 use crate::{POSITIVE, SIGNED, check};
 
-type Made = Result<ValueId, MilError>;
+pub(crate) type Made = Result<ValueId, MilError>;
 
-struct Case {
+pub(crate) struct Case {
     name: String,
     function: Function,
     domain: Domain,
 }
 
 impl Case {
-    fn new(name: String, shapes: &[&[usize]], body: impl FnOnce(&mut Builder, &[ValueId]) -> Made) -> Self {
+    pub(crate) fn new(
+        name: String,
+        shapes: &[&[usize]],
+        body: impl FnOnce(&mut Builder, &[ValueId]) -> Made,
+    ) -> Self {
         Self { name, function: program(shapes, body), domain: SIGNED }
     }
 
-    fn positive(self) -> Self {
-        Self { domain: POSITIVE, ..self }
+    pub(crate) fn positive(self) -> Self {
+        self.within(POSITIVE)
+    }
+
+    pub(crate) fn within(self, domain: Domain) -> Self {
+        Self { domain, ..self }
     }
 }
 
@@ -69,11 +77,15 @@ fn cases(op: Op) -> Vec<Case> {
         Op::Transpose => transposes(),
         Op::SliceBySize => slices(),
         Op::Concat => concats(),
-        _ => Vec::new(),
+        Op::Stack => stacks(),
+        Op::Flatten2d => numbered(op, &[(&[2, 3, 4], &[("axis", &[1])]), (&[2, 3], &[("axis", &[-1])])]),
+        Op::Reverse => numbered(op, &[(&[2, 3], &[]), (&[2, 3, 2], &[("axes", &[-1, 0])])]),
+        Op::Pad => numbered(op, &[(&[2, 3], &[("pad", &[1, 2, 0, 3])]), (&[2, 3], &[("pad", &[0, 1])])]),
+        _ => crate::functions::cases(op),
     }
 }
 
-fn binary(op: fn(&mut Builder, &str, ValueId, ValueId) -> Made) -> Vec<Case> {
+pub(crate) fn binary(op: fn(&mut Builder, &str, ValueId, ValueId) -> Made) -> Vec<Case> {
     const PAIRS: [(&[usize], &[usize]); 12] = [
         (&[2, 3], &[2, 3]),
         (&[2, 3], &[3]),
@@ -104,9 +116,9 @@ fn binary(op: fn(&mut Builder, &str, ValueId, ValueId) -> Made) -> Vec<Case> {
     cases
 }
 
-const SHAPES: [&[usize]; 4] = [&[], &[3], &[2, 3], &[1, 4, 1, 3]];
+pub(crate) const SHAPES: [&[usize]; 4] = [&[], &[3], &[2, 3], &[1, 4, 1, 3]];
 
-fn unary(op: fn(&mut Builder, &str, ValueId) -> Made) -> Vec<Case> {
+pub(crate) fn unary(op: fn(&mut Builder, &str, ValueId) -> Made) -> Vec<Case> {
     SHAPES.iter().map(|s| Case::new(format!("of {s:?}"), &[s], |b, v| op(b, "y", v[0]))).collect()
 }
 
@@ -150,7 +162,7 @@ fn softmaxes() -> Vec<Case> {
     forms.map(case).into()
 }
 
-fn reductions(op: Op) -> Vec<Case> {
+pub(crate) fn reductions(op: Op) -> Vec<Case> {
     let forms: [(&[usize], &[i32]); 9] = [
         (&[3], &[0]),
         (&[2, 3, 4], &[0]),
@@ -204,6 +216,14 @@ fn products() -> Vec<Case> {
                 let table = constant(b, "table", &y);
                 b.matmul("y", (v[0], tx), (table, ty))
             }));
+        }
+        if (tx, ty) == (false, false) {
+            let vectors: [(&[usize], &[usize]); 5] =
+                [(&[3], &[3]), (&[3], &[3, 4]), (&[2, 3], &[3]), (&[3], &[2, 3, 4]), (&[2, 2, 3], &[3])];
+            for (x, y) in vectors {
+                let name = format!("of {x:?} and {y:?}");
+                cases.push(Case::new(name, &[x, y], |b, v| b.matmul("y", (v[0], false), (v[1], false))));
+            }
         }
         let name = format!("of a matrix and itself, transposed: {tx} and {ty}");
         cases.push(Case::new(name, &[&[3, 3]], |b, v| b.matmul("y", (v[0], tx), (v[0], ty))));
@@ -274,6 +294,28 @@ fn slices() -> Vec<Case> {
     forms.map(case).into()
 }
 
+/// Forms whose arguments are all integers.
+/// Extents of x, and lists of integers by name.
+type Numbered<'a> = (&'a [usize], &'a [(&'static str, &'a [i32])]);
+
+fn numbered(op: Op, forms: &[Numbered<'_>]) -> Vec<Case> {
+    let case = |(s, arguments): &(&[usize], &[(&'static str, &[i32])])| {
+        Case::new(format!("of {s:?}, {arguments:?}"), &[s], |b, v| with_ints(b, op, "y", v[0], arguments))
+    };
+    forms.iter().map(case).collect()
+}
+
+fn stacks() -> Vec<Case> {
+    let case = |axis: i32, shape: &[usize]| {
+        Case::new(format!("of {shape:?} along {axis}"), &[shape, shape], |b, v| {
+            let axis = b.constant("axis", Constant::int(axis));
+            let values = Argument::Tuple(vec![v[0], v[1], v[0]]);
+            b.op(Op::Stack, "y", vec![("axis", Argument::Value(axis)), ("values", values)])
+        })
+    };
+    vec![case(0, &[2, 3]), case(-1, &[2, 3]), case(1, &[2, 3]), case(0, &[])]
+}
+
 fn concats() -> Vec<Case> {
     let pairs: [(&[usize], &[usize], i32); 5] = [
         (&[2], &[3], 0),
@@ -294,6 +336,7 @@ fn concats() -> Vec<Case> {
             b.concat("y", &[v[0], table, v[1]], axis)
         }));
     }
+    cases.push(Case::new("of scalars".to_owned(), &[&[], &[]], |b, v| b.concat("y", &[v[0], v[1], v[0]], 0)));
     cases.push(Case::new("of one value".to_owned(), &[&[2, 3]], |b, v| b.concat("y", &[v[0]], 1)));
     cases
 }

@@ -2,9 +2,12 @@
 
 pub(crate) mod bench;
 pub(crate) mod data;
+pub(crate) mod doctor;
+pub(crate) mod engine;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod mil;
 pub(crate) mod numbers;
 pub(crate) mod program;
 pub(crate) mod train;

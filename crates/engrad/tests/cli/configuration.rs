@@ -100,6 +100,10 @@ fn every_command_explains_itself() {
         "export",
         "bench",
         "bench train",
+        "bench gemm",
+        "bench attention",
+        "bench decode",
+        "bench dispatch",
         "models",
     ] {
         let outcome = place.run(&format!("{command} --help")).ok();

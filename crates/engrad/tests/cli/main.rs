@@ -4,13 +4,16 @@
 //! from `shared/data` beside the project's folder, and say so when it is not there.
 
 mod apple;
+mod bench;
 mod configuration;
 mod damage;
+mod engine;
 mod exchange;
 #[cfg(unix)]
 mod interruption;
 mod learning;
 mod log;
+mod mil;
 mod parity;
 mod place;
 mod programs;

@@ -3,9 +3,10 @@
 use crate::place::{Place, TRAIN};
 
 /// Flags under which a run's arithmetic or its files differ.
-const VARIANTS: [&str; 6] = [
+const VARIANTS: [&str; 7] = [
     "",
     "--accumulation 2",
+    "--batch 2 --recompute layer",
     "--layout packed",
     "--numerics f32",
     "--full-vocabulary",
@@ -95,4 +96,14 @@ fn a_damaged_newest_checkpoint_is_passed_over_with_a_warning() {
     assert!(outcome.stderr.starts_with("warning: checkpoint run/checkpoints/step-00000004 is left out"));
     assert!(outcome.stdout.contains("resumed after step 2"));
     place.assert_same_bits("whole", "run", 6);
+}
+
+#[test]
+fn recomputation_leaves_no_trace() {
+    let place = Place::with_stories();
+    for policy in ["none", "attention", "layer"] {
+        place.run(&format!("{TRAIN} --out {policy} --steps 6 --batch 2 --recompute {policy}")).ok();
+    }
+    place.assert_same_bits("none", "attention", 6);
+    place.assert_same_bits("none", "layer", 6);
 }

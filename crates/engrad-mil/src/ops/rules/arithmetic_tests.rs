@@ -15,13 +15,13 @@ fn infer_text(inputs: &str, call: &str) -> Result<String, String> {
     infer(op.op, &operands).map(|types| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
-fn assert_types(cases: &[(&str, &str, &str)]) {
+pub(super) fn assert_types(cases: &[(&str, &str, &str)]) {
     for (inputs, call, expected) in cases {
         assert_eq!(infer_text(inputs, call).as_deref(), Ok(*expected), "{call} on {inputs}");
     }
 }
 
-fn assert_refused(cases: &[(&str, &str, &str)]) {
+pub(super) fn assert_refused(cases: &[(&str, &str, &str)]) {
     for (inputs, call, part) in cases {
         match infer_text(inputs, call) {
             Err(reason) => assert!(reason.contains(part), "{call} on {inputs}: {reason}"),

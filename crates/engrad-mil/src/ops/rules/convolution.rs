@@ -66,7 +66,7 @@ impl Windows {
                 return Err(format!("the kernel of spatial dimension {i} is empty"));
             }
             let same = matches!(self.padding, Padding::Same | Padding::SameLower);
-            if same && self.strides[i] == 1 {
+            if same && self.strides[i] == 1 && input != &Dim::Fixed(0) {
                 return Ok(input.clone());
             }
             let (Some(input), Some(kernel)) = (input.fixed(), kernel.fixed()) else {

@@ -23,6 +23,8 @@ pub(crate) mod recurrent;
 pub(crate) mod reduction;
 pub(crate) mod slicing;
 pub(crate) mod sorting;
+#[cfg(test)]
+mod spatial_tests;
 
 use super::Operands;
 use crate::{Dim, ShapedType, Type};

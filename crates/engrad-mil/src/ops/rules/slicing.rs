@@ -93,25 +93,31 @@ impl Slice {
                 if (begin.is_some() || self.begin_mask) && (end.is_some() || self.end_mask) =>
             {
                 let extent = *extent as i64;
-                // Compilers take bounds before the first element for the first one; running backwards, that is one too many.
-                if stride < 0 && [begin, end].iter().flatten().any(|&bound| bound < -extent) {
-                    return Ok(Dim::Any);
-                }
                 let begin = begin.unwrap_or(if stride > 0 { 0 } else { extent - 1 });
-                // Behind every element; −1 would be the last one.
-                let end = end.unwrap_or(if stride > 0 { extent } else { -extent - 1 });
-                let taken = self.taken_of(extent, begin, end);
+                let taken = match (end, stride > 0) {
+                    (Some(end), _) => self.taken_of(extent, begin, end),
+                    (None, true) => self.taken_of(extent, begin, extent),
+                    (None, false) => steps(self.absolute(extent, begin) + 1),
+                };
                 Ok(if extent == 1 { certain(taken, Dim::Fixed(1)) } else { taken })
             }
             _ => Ok(Dim::Any),
         }
     }
 
-    /// Of a known extent, with bounds that count from the end where negative and are cut to the extent.
+    /// A bound of a known extent, counted from the end where negative, and cut. Before the first element there is the first
+    /// one, also running backwards, where it is then left out; an extent of one stays whole.
+    fn absolute(&self, extent: i64, bound: i64) -> i64 {
+        let bound = match bound {
+            0.. => bound,
+            _ if extent == 1 => bound + extent,
+            _ => (bound + extent).max(0),
+        };
+        if self.stride > 0 { bound.clamp(0, extent) } else { bound.clamp(-1, extent - 1) }
+    }
+
     fn taken_of(&self, extent: i64, begin: i64, end: i64) -> Dim {
-        let absolute = |bound: i64| if bound < 0 { bound + extent } else { bound };
-        let (low, high) = if self.stride > 0 { (0, extent) } else { (-1, extent - 1) };
-        let (begin, end) = (absolute(begin).clamp(low, high), absolute(end).clamp(low, high));
+        let (begin, end) = (self.absolute(extent, begin), self.absolute(extent, end));
         let distance = if self.stride > 0 { end - begin } else { begin - end };
         Dim::Fixed((distance.max(0) as usize).div_ceil(self.stride.unsigned_abs() as usize))
     }

@@ -15,27 +15,30 @@ const CHANNELS: Option<Rule> = Some(rules::activation::by_channel);
 
 pub(super) const ROWS: &[OpInfo] = &[
     row(Op::ClampedRelu, TWO, UNARY, "min(x, beta) where x ≥ 0, min(alpha·x, beta) elsewhere."),
-    row(Op::Elu, ONE, UNARY, "x where x > 0, alpha·(e^x − 1) elsewhere."),
+    row(Op::Elu, ONE, UNARY, "x where x > 0, alpha·(e^x − 1) elsewhere.").derivative(vjp::activation::elu),
     row(
         Op::Gelu,
         args![arg("mode", ArgumentKind::String).or(Default::Text("EXACT")), X],
         Some(rules::activation::gelu),
         "x·Φ(x), Φ the normal distribution: `EXACT`, x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 as \
          `TANH_APPROXIMATION`, or x·sigmoid(1.702·x) as `SIGMOID_APPROXIMATION`.",
-    ),
-    row(Op::LeakyRelu, ONE, UNARY, "x where x ≥ 0, alpha·x elsewhere."),
-    row(Op::LinearActivation, TWO, UNARY, "alpha·x + beta."),
+    )
+    .derivative(vjp::activation::gelu),
+    row(Op::LeakyRelu, ONE, UNARY, "x where x ≥ 0, alpha·x elsewhere.")
+        .derivative(vjp::activation::leaky_relu),
+    row(Op::LinearActivation, TWO, UNARY, "alpha·x + beta.").derivative(vjp::activation::linear_activation),
     row(
         Op::Prelu,
         args![tensor("alpha", DTypes::FLOAT), X],
         CHANNELS,
         "x where x > 0, alpha·x elsewhere, with one alpha for each channel (dimension 1).",
     ),
-    row(Op::Relu, args![X], UNARY, "max(x, 0)."),
-    row(Op::Relu6, args![X], UNARY, "min(max(x, 0), 6)."),
-    row(Op::ScaledTanh, TWO, UNARY, "alpha·tanh(beta·x)."),
+    row(Op::Relu, args![X], UNARY, "max(x, 0).").derivative(vjp::activation::relu),
+    row(Op::Relu6, args![X], UNARY, "min(max(x, 0), 6).").derivative(vjp::activation::relu6),
+    row(Op::ScaledTanh, TWO, UNARY, "alpha·tanh(beta·x).").derivative(vjp::activation::scaled_tanh),
     row(Op::Sigmoid, args![X], UNARY, "1/(1 + e^−x).").derivative(vjp::sigmoid),
-    row(Op::SigmoidHard, TWO, UNARY, "min(max(alpha·x + beta, 0), 1)."),
+    row(Op::SigmoidHard, TWO, UNARY, "min(max(alpha·x + beta, 0), 1).")
+        .derivative(vjp::activation::sigmoid_hard),
     row(Op::Silu, args![X], UNARY, "x · sigmoid(x).").derivative(vjp::silu),
     row(
         Op::Softmax,
@@ -44,13 +47,13 @@ pub(super) const ROWS: &[OpInfo] = &[
         "e^x normalised to sum one along an axis.",
     )
     .derivative(vjp::softmax),
-    row(Op::Softplus, args![X], UNARY, "ln(1 + e^x)."),
+    row(Op::Softplus, args![X], UNARY, "ln(1 + e^x).").derivative(vjp::activation::softplus),
     row(
         Op::SoftplusParametric,
         args![tensor("alpha", DTypes::FLOAT), tensor("beta", DTypes::FLOAT), X],
         CHANNELS,
         "alpha·ln(1 + e^(beta·x)), with one alpha and beta for each channel (dimension 1).",
     ),
-    row(Op::Softsign, args![X], UNARY, "x/(1 + |x|)."),
+    row(Op::Softsign, args![X], UNARY, "x/(1 + |x|).").derivative(vjp::activation::softsign),
     row(Op::ThresholdedRelu, ONE, UNARY, "x where x ≥ alpha, 0 elsewhere."),
 ];

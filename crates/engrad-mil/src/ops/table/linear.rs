@@ -26,7 +26,7 @@ pub(super) const ROWS: &[OpInfo] = &[
         ],
         Some(rules::linear::linear),
         "x · weightᵀ + bias over the last dimension of x; weight is `[out, in]`.",
-    ),
+    ).derivative(vjp::linear::linear),
     row(
         Op::Einsum,
         args![arg("equation", ArgumentKind::String), arg("values", ArgumentKind::Tensors).of(DTypes::NUMBER)],

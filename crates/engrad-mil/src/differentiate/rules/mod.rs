@@ -3,6 +3,12 @@
 //! A rule receives the result's cotangent ȳ and gives each wanted operand its share. Rules use the forward result
 //! where that is cheaper than the operand (exp, sigmoid, softmax …).
 
+pub(crate) mod activation;
+pub(crate) mod elementwise;
+pub(crate) mod linear;
+pub(crate) mod normalization;
+pub(crate) mod reduction;
+
 use super::{Contraction, Vjp};
 use crate::{MilError, ValueId};
 
@@ -220,7 +226,23 @@ pub(crate) fn matmul(v: &mut Vjp<'_, '_>) -> Rule {
     let (x, y) = (v.argument("x")?, v.argument("y")?);
     let flag = |v: &Vjp<'_, '_>, name| v.operands().bool(name).map_err(|e| v.fault(e));
     let (tx, ty) = (flag(v, "transpose_x")?, flag(v, "transpose_y")?);
-    let cotangent = v.cotangent;
+    // A vector is one row, or one column of y; the cotangent gets the dimension that its product lacks.
+    let (row, column) = (v.ty(x).rank() == 1, v.ty(y).rank() == 1);
+    let mut cotangent = v.cotangent;
+    if row || column {
+        if v.is_weight(x) {
+            return Err(v.fault("a weight's product needs two matrices"));
+        }
+        let mut shape = v.result_ty().shape.clone();
+        if column {
+            shape.push(1);
+        }
+        if row {
+            shape.insert(shape.len() - 1, 1);
+        }
+        let name = v.name(x);
+        cotangent = v.reshape(&name, cotangent, &shape)?;
+    }
     if v.is_weight(x) {
         let shape = &v.result_ty().shape;
         let leading: usize = shape[..shape.len() - 2].iter().product();
@@ -230,8 +252,7 @@ pub(crate) fn matmul(v: &mut Vjp<'_, '_>) -> Rule {
         let contraction = if tx { Contraction::InputByOutput } else { Contraction::OutputByInput };
         v.weight_gradient(x, y, contraction)?;
     } else if v.wants(x)? {
-        let other = v.primal(y)?;
-        let name = v.name(x);
+        let (name, other) = (v.name(x), as_matrix(v, y, false)?);
         let share = if tx {
             v.build().matmul(&name, (other, ty), (cotangent, true))?
         } else {
@@ -240,16 +261,32 @@ pub(crate) fn matmul(v: &mut Vjp<'_, '_>) -> Rule {
         v.give(x, share)?;
     }
     if v.wants(y)? {
-        let other = v.primal(x)?;
-        let name = v.name(y);
-        let share = if ty {
+        let (name, other) = (v.name(y), as_matrix(v, x, true)?);
+        let mut share = if ty {
             v.build().matmul(&name, (cotangent, true), (other, tx))?
         } else {
             v.build().matmul(&name, (other, !tx), (cotangent, false))?
         };
+        if column {
+            let mut shape = v.build().ty(share).shape.clone();
+            shape.pop();
+            share = v.reshape(&name, share, &shape)?;
+        }
         v.give(y, share)?;
     }
     Ok(())
+}
+
+/// A forward operand of a product; a vector as one row, or one column.
+fn as_matrix(v: &mut Vjp<'_, '_>, id: ValueId, row: bool) -> Result<ValueId, MilError> {
+    let primal = v.primal(id)?;
+    match v.ty(id).shape[..] {
+        [extent] => {
+            let name = v.name(id);
+            v.reshape(&name, primal, &if row { [1, extent] } else { [extent, 1] })
+        }
+        _ => Ok(primal),
+    }
 }
 
 /// x̄ = ȳ in x's shape: reshape, expand_dims, squeeze.
@@ -305,12 +342,20 @@ pub(crate) fn slice_by_size(v: &mut Vjp<'_, '_>) -> Rule {
 pub(crate) fn concat(v: &mut Vjp<'_, '_>) -> Rule {
     let rank = v.result_ty().rank();
     let axis = v.operands().axis("axis", rank).map_err(|e| v.fault(e))?;
+    if v.operands().bool("interleave").map_err(|e| v.fault(e))? {
+        return Err(v.fault("an interleaved one has no derivative rule"));
+    }
     let mut begin = 0;
     for part in v.tuple("values") {
-        let extent = v.ty(part).shape[axis];
+        // A scalar is one element of the result.
+        let shape = v.ty(part).shape.clone();
+        let extent = shape.get(axis).copied().unwrap_or(1);
         if v.wants(part)? {
             let (name, cotangent) = (v.name(part), v.cotangent);
-            let share = v.build().slice_axis(&name, cotangent, axis, begin, extent)?;
+            let mut share = v.build().slice_axis(&name, cotangent, axis, begin, extent)?;
+            if shape.is_empty() {
+                share = v.reshape(&name, share, &shape)?;
+            }
             v.give(part, share)?;
         }
         begin += extent;
@@ -319,7 +364,7 @@ pub(crate) fn concat(v: &mut Vjp<'_, '_>) -> Rule {
 }
 
 /// Applies a rule of one tensor operand `x`, if its cotangent is wanted.
-fn unary<'p, 'f>(
+pub(super) fn unary<'p, 'f>(
     v: &mut Vjp<'p, 'f>,
     rule: impl FnOnce(&mut Vjp<'p, 'f>, ValueId, ValueId) -> Result<ValueId, MilError>,
 ) -> Rule {
@@ -332,7 +377,7 @@ fn unary<'p, 'f>(
 }
 
 fn epsilon(v: &Vjp<'_, '_>) -> Result<f32, MilError> {
-    v.operands().float("epsilon").map(|e| e as f32).map_err(|e| v.fault(e))
+    number(v, "epsilon")
 }
 
 /// `value · factor`, on the way to the cotangent of `toward`.
@@ -347,6 +392,30 @@ fn one_minus(v: &mut Vjp<'_, '_>, toward: ValueId, value: ValueId) -> Result<Val
     let (name, dtype) = (v.name(toward), v.ty(toward).dtype);
     let one = v.build().scalar(&format!("{name}_one"), dtype, 1.0)?;
     v.build().sub(&name, one, value)
+}
+
+/// `value + term`.
+fn plus(v: &mut Vjp<'_, '_>, toward: ValueId, value: ValueId, term: f32) -> Result<ValueId, MilError> {
+    let (name, dtype) = (v.name(toward), v.ty(toward).dtype);
+    let term = v.build().scalar(&format!("{name}_term"), dtype, term)?;
+    v.build().add(&name, value, term)
+}
+
+/// A floating-point argument that is one number.
+fn number(v: &Vjp<'_, '_>, name: &str) -> Result<f32, MilError> {
+    v.operands().float(name).map(|number| number as f32).map_err(|e| v.fault(e))
+}
+
+/// x̄ = ȳ·slope, where the rule gives the slope at x.
+fn sloped<'p, 'f>(
+    v: &mut Vjp<'p, 'f>,
+    slope: impl FnOnce(&mut Vjp<'p, 'f>, &str, ValueId) -> Result<ValueId, MilError>,
+) -> Rule {
+    unary(v, |v, x, cotangent| {
+        let (name, primal) = (v.name(x), v.primal(x)?);
+        let slope = slope(v, &name, primal)?;
+        v.build().mul(&name, cotangent, slope)
+    })
 }
 
 /// A reduction's cotangent, times `factor`, at the operand's full shape. Stretching is a product with a constant of

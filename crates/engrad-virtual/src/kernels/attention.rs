@@ -1,0 +1,393 @@
+//! Causal attention, forward and backward, by blocks of queries.
+//!
+//! For each block the scores of the keys that it may see are computed, normalised and used at once; no more than a
+//! block of rows of the score matrix is ever held, and keys past the last query of a block are not touched. Rounding is
+//! that of the operations the step stands for: every score, weight and their derivatives once.
+//!
+//! The gradients of keys and values gather over the queries, block by block in a fixed order, by one thread for each
+//! key/value head. So neither the number of threads nor timing changes a bit.
+
+use engrad_kernels::driver;
+use engrad_kernels::{ElementType, Precision, RawMatrix};
+
+use super::matmul::{Operand, Scratch, matrix, multiply, strided};
+use super::memory::Words;
+use super::softmax::normalise;
+use super::{Team, half, multiversion};
+use crate::plan::View;
+
+/// Attention over `[batch, batch, batch, …]` matrices; a batch is a key/value head.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    /// `[…, rows, features]`, where rows are the positions of one query head after those of another.
+    pub(crate) query: View,
+    /// `[…, features, keys]`.
+    pub(crate) key: View,
+    /// `[…, features of values, keys]`.
+    pub(crate) value: View,
+    /// Forward: the result, `[…, features of values, rows]`. Backward: the gradient of the values.
+    pub(crate) target: View,
+    /// What the backward pass takes and gives besides.
+    pub(crate) gradients: Option<Gradients>,
+    /// Positions of a sequence: row r is position r modulo this, and sees as many keys and one.
+    pub(crate) positions: usize,
+    /// Whether scores, weights and results are rounded to fp16.
+    pub(crate) round: bool,
+    /// What multiplicands are rounded to.
+    pub(crate) precision: Precision,
+}
+
+/// The backward pass: gradient of the result, and of queries and keys.
+#[derive(Debug)]
+pub(crate) struct Gradients {
+    /// `[…, features of values, rows]`.
+    pub(crate) d_result: View,
+    /// `[…, features, rows]`.
+    pub(crate) d_query: View,
+    /// `[…, features, keys]`.
+    pub(crate) d_key: View,
+}
+
+/// Words that a block of scores may take.
+const BLOCK_WORDS: usize = 128 << 10;
+
+impl Attention {
+    /// Queries handled at once: few, so that little beyond the diagonal is computed, but enough to use what is packed.
+    fn block(&self) -> usize {
+        (BLOCK_WORDS / self.positions).clamp(16, 64).min(self.positions)
+    }
+
+    fn batch(&self) -> usize {
+        self.target.layout.shape()[..3].iter().product()
+    }
+
+    fn rows(&self) -> usize {
+        self.query.layout.shape()[3]
+    }
+
+    fn features(&self) -> (usize, usize) {
+        (self.query.layout.shape()[4], self.value.layout.shape()[3])
+    }
+
+    /// Words for packed panels of the largest of the products.
+    fn panels(&self) -> usize {
+        let (features, values) = self.features();
+        let (block, keys) = (self.block(), self.positions);
+        let widest = features.max(values);
+        // Results lie one way or the other; either is computed along its contiguous direction.
+        let [row, column] = [(widest, block, keys), (widest, keys, block)];
+        let sizes = [(block, keys, widest), row, column, (block, widest, keys), (keys, widest, block)];
+        sizes.into_iter().map(|size| driver::shared_words(size, self.precision)).max().unwrap_or(0)
+    }
+
+    /// Words of scores (and of their derivative) of a block.
+    fn scores(&self) -> usize {
+        (self.block() * self.positions).next_multiple_of(16)
+    }
+
+    /// Words of scratch each thread needs: a block of A, panels of B, scores, their derivative and a row.
+    pub(crate) fn scratch(&self) -> usize {
+        driver::local_words().next_multiple_of(16)
+            + self.panels().next_multiple_of(16)
+            + self.scores() * if self.gradients.is_some() { 2 } else { 1 }
+            + self.positions.next_multiple_of(16)
+    }
+
+    /// Multiply-adds, roughly.
+    pub(crate) fn work(&self) -> usize {
+        let (features, values) = self.features();
+        let products = if self.gradients.is_some() { 5 } else { 2 };
+        let scores = self.batch().saturating_mul(self.rows()).saturating_mul(self.positions) / 2;
+        scores.saturating_mul(features.max(values)).saturating_mul(products)
+    }
+}
+
+/// Memory behind the operands of a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory<'a> {
+    pub(crate) query: Operand,
+    pub(crate) key: Operand,
+    pub(crate) value: Operand,
+    pub(crate) d_result: Option<Operand>,
+    /// Where all results go.
+    pub(crate) target: Words<'a>,
+}
+
+/// Runs attention. `scratch` gives the calling thread's own [`Attention::scratch`] words.
+///
+/// # Safety
+/// The plan contract holds for the step, `memory` is that behind its views, and scratch belongs to the thread alone.
+pub(crate) unsafe fn run<'a>(
+    step: &Attention,
+    memory: &Memory<'a>,
+    scratch: impl Fn() -> Words<'a> + Sync + Send,
+    team: Team,
+) {
+    let (batch, block) = (step.batch(), step.block());
+    match (&step.gradients, memory.d_result) {
+        (Some(gradients), Some(d_result)) => team.each(batch, |batch| {
+            // SAFETY: batches have results of their own.
+            unsafe {
+                let head = Head::new(step, memory, batch, scratch());
+                head.backward(gradients, d_result, memory.target);
+            }
+        }),
+        _ => {
+            let blocks = step.positions.div_ceil(block);
+            let heads = step.rows() / step.positions;
+            team.each(batch * heads * blocks, |task| {
+                // Longest first.
+                let (batch, head) = (task / blocks / heads, task / blocks % heads);
+                let first = (blocks - 1 - task % blocks) * block;
+                // SAFETY: blocks of queries have results of their own.
+                unsafe {
+                    Head::new(step, memory, batch, scratch()).forward(head, first, memory.target);
+                }
+            });
+        }
+    }
+}
+
+/// One key/value head's work, by one thread.
+struct Head<'s, 'a> {
+    step: &'s Attention,
+    index: [usize; 3],
+    query: RawMatrix,
+    key: RawMatrix,
+    value: RawMatrix,
+    local: Words<'a>,
+    panels: Words<'a>,
+    scores: Words<'a>,
+    d_scores: Words<'a>,
+    row: Words<'a>,
+}
+
+impl<'s, 'a> Head<'s, 'a> {
+    /// # Safety
+    /// As [`run`].
+    unsafe fn new(step: &'s Attention, memory: &Memory<'_>, batch: usize, scratch: Words<'a>) -> Self {
+        let [_, b, c] = [0, 1, 2].map(|i| step.target.layout.shape()[i]);
+        let index = [batch / c / b, batch / c % b, batch % c];
+        let lengths = [
+            driver::local_words().next_multiple_of(16),
+            step.panels().next_multiple_of(16),
+            step.scores(),
+            if step.gradients.is_some() { step.scores() } else { 0 },
+            step.positions.next_multiple_of(16),
+        ];
+        let mut start = 0;
+        let [local, panels, scores, d_scores, row] = lengths.map(|len| {
+            // SAFETY: the parts are those that `scratch` adds up.
+            let part = unsafe { scratch.part(start, len) };
+            start += len;
+            part
+        });
+        Self {
+            step,
+            index,
+            query: matrix(&step.query, memory.query, index),
+            key: matrix(&step.key, memory.key, index),
+            value: matrix(&step.value, memory.value, index),
+            local,
+            panels,
+            scores,
+            d_scores,
+            row,
+        }
+    }
+
+    /// A result's matrix.
+    ///
+    /// # Safety
+    /// The view lies inside the target.
+    unsafe fn result(&self, view: &View, target: Words<'_>) -> RawMatrix {
+        // SAFETY: by contract.
+        matrix(view, unsafe { Operand::words(target) }, self.index)
+    }
+
+    /// `result = left · right`, or added to it; rounded if it is final and the step rounds.
+    ///
+    /// # Safety
+    /// As [`run`].
+    unsafe fn multiply(
+        &self,
+        (left, right): (RawMatrix, RawMatrix),
+        result: RawMatrix,
+        add: bool,
+        last: bool,
+    ) {
+        let workspace = Scratch { shared: self.panels, local: || self.local };
+        let beta = if add { 1.0 } else { 0.0 };
+        // SAFETY: passed on; panels and local words are this thread's.
+        unsafe {
+            let round = self.step.round && last;
+            multiply(strided((left, right)), result, self.step.precision, beta, round, false, &workspace);
+        }
+    }
+
+    /// Rows of scratch as a matrix.
+    fn block(&self, words: Words<'_>, rows: usize, keys: usize) -> RawMatrix {
+        RawMatrix {
+            // SAFETY: scores have at least one word.
+            data: unsafe { words.pointer(0) }.cast_const().cast(),
+            element: ElementType::F32,
+            rows,
+            columns: keys,
+            row_stride: keys,
+            column_stride: 1,
+        }
+    }
+
+    /// Weights of `rows` queries from position `first` of a head, over the first `keys` keys.
+    ///
+    /// # Safety
+    /// As [`run`].
+    unsafe fn weights(&self, head: usize, first: usize, rows: usize, keys: usize) -> RawMatrix {
+        let scores = self.block(self.scores, rows, keys);
+        let query = part(self.query, (head * self.step.positions + first, rows), (0, self.query.columns));
+        let key = part(self.key, (0, self.key.rows), (0, keys));
+        // SAFETY: the block has room for rows × keys; rows are disjoint.
+        unsafe {
+            self.multiply((query, key), scores, false, true);
+            for row in 0..rows {
+                let (seen, masked) = self.scores.write(row * keys, keys).split_at_mut(first + row + 1);
+                normalise(seen);
+                if self.step.round {
+                    half::round(seen);
+                }
+                masked.fill(0.0);
+            }
+        }
+        scores
+    }
+
+    /// # Safety
+    /// As [`run`].
+    unsafe fn forward(&self, head: usize, first: usize, target: Words<'_>) {
+        let rows = self.step.block().min(self.step.positions - first);
+        let keys = first + rows;
+        // SAFETY: passed on.
+        unsafe {
+            let weights = self.weights(head, first, rows, keys);
+            let value = part(self.value, (0, self.value.rows), (0, keys));
+            let whole = self.result(&self.step.target, target);
+            let result = part(whole, (0, whole.rows), (head * self.step.positions + first, rows));
+            self.multiply((value, weights.transposed()), result, false, true);
+        }
+    }
+
+    /// # Safety
+    /// As [`run`].
+    unsafe fn backward(&self, gradients: &Gradients, d_result: Operand, target: Words<'_>) {
+        let (block, positions) = (self.step.block(), self.step.positions);
+        let d_result = matrix(&gradients.d_result, d_result, self.index);
+        let heads = self.step.rows() / positions;
+        let blocks = positions.div_ceil(block);
+        // SAFETY: passed on; blocks and results are this thread's.
+        unsafe {
+            let d_value = self.result(&self.step.target, target);
+            let d_query = self.result(&gradients.d_query, target);
+            let d_key = self.result(&gradients.d_key, target);
+            for head in 0..heads {
+                // The last block sees all keys: it writes the gradients that others add to.
+                for number in (0..blocks).rev() {
+                    let first = number * block;
+                    let rows = block.min(positions - first);
+                    let keys = first + rows;
+                    let add = head > 0 || number + 1 < blocks;
+                    let at = (head * positions + first, rows);
+                    let weights = self.weights(head, first, rows, keys);
+                    let d_rows = part(d_result, (0, d_result.rows), at);
+                    let query = part(self.query, at, (0, self.query.columns));
+                    let all = |m: RawMatrix| part(m, (0, m.rows), (0, keys));
+
+                    self.multiply((d_rows, weights), all(d_value), add, false);
+                    let d_weights = self.block(self.d_scores, rows, keys);
+                    self.multiply((d_rows.transposed(), all(self.value)), d_weights, false, true);
+                    for row in 0..rows {
+                        let seen = first + row + 1;
+                        let weights = self.scores.read(row * keys, seen);
+                        let (d_seen, masked) = self.d_scores.write(row * keys, keys).split_at_mut(seen);
+                        softmax_derivative(weights, d_seen, self.row.write(0, seen), self.step.round);
+                        masked.fill(0.0);
+                    }
+                    let d_queries = part(d_query, (0, d_query.rows), at);
+                    self.multiply((all(self.key), d_weights.transposed()), d_queries, false, true);
+                    self.multiply((query.transposed(), d_weights), all(d_key), add, false);
+                }
+            }
+            if self.step.round {
+                round(d_value);
+                round(d_key);
+            }
+        }
+    }
+}
+
+/// Rows and columns of a matrix, as (start, count).
+fn part(m: RawMatrix, (row, rows): (usize, usize), (column, columns): (usize, usize)) -> RawMatrix {
+    let start = row * m.row_stride + column * m.column_stride;
+    RawMatrix { data: m.data.wrapping_add(start * m.element.size()), rows, columns, ..m }
+}
+
+/// Rounds a matrix of words to fp16.
+///
+/// # Safety
+/// It is in memory that the caller may write.
+unsafe fn round(m: RawMatrix) {
+    let words = m.data.cast_mut().cast::<f32>();
+    for row in 0..m.rows {
+        // SAFETY: elements of the matrix.
+        unsafe {
+            let line = words.add(row * m.row_stride);
+            if m.column_stride <= 1 {
+                half::round(std::slice::from_raw_parts_mut(line, m.columns));
+            } else {
+                (0..m.columns).for_each(|c| {
+                    *line.add(c * m.column_stride) = half::round_one(*line.add(c * m.column_stride))
+                });
+            }
+        }
+    }
+}
+
+/// `d = w ∘ (d − Σ w ∘ d)`, each operation rounded if asked.
+fn softmax_derivative(weights: &[f32], d: &mut [f32], products: &mut [f32], round: bool) {
+    let round_all = |values: &mut [f32]| {
+        if round {
+            half::round(values);
+        }
+    };
+    multiply_rows(weights, d, products);
+    round_all(products);
+    let mut total = [sum(products)];
+    round_all(&mut total);
+    subtract(total[0], d);
+    round_all(d);
+    scale_rows(weights, d);
+    round_all(d);
+}
+
+multiversion! {
+    fn multiply_rows(x: &[f32], y: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(x).zip(y).for_each(|((o, x), y)| *o = x * y);
+    }
+
+    fn scale_rows(x: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(x).for_each(|(o, x)| *o *= x);
+    }
+
+    fn subtract(x: f32, out: &mut [f32]) {
+        out.iter_mut().for_each(|o| *o -= x);
+    }
+
+    fn sum(values: &[f32]) -> f32 {
+        const LANES: usize = 16;
+        let mut lanes = [0.0f32; LANES];
+        let mut chunks = values.chunks_exact(LANES);
+        for chunk in &mut chunks {
+            lanes.iter_mut().zip(chunk).for_each(|(a, b)| *a += b);
+        }
+        chunks.remainder().iter().sum::<f32>() + lanes.iter().sum::<f32>()
+    }
+}
