@@ -56,8 +56,8 @@ impl Request {
             }
             for surface in self.outputs() {
                 match surface.memory().try_write() {
-                    Ok(guard) => held.push(Held::Exclusive(guard)),
-                    Err(TryLockError::Poisoned(guard)) => held.push(Held::Exclusive(guard.into_inner())),
+                    Ok(guard) => held.push(surface.exclusive(guard)),
+                    Err(TryLockError::Poisoned(guard)) => held.push(surface.exclusive(guard.into_inner())),
                     Err(TryLockError::WouldBlock) => {
                         drop(held);
                         drop(surface.memory().write().unwrap_or_else(PoisonError::into_inner));
@@ -65,14 +65,18 @@ impl Request {
                     }
                 }
             }
-            // A device writes without a guard of its own: its outputs count as written from here on.
-            self.outputs().iter().for_each(Surface::count_write);
             return Hold { held };
         }
     }
 }
 
 impl Surface {
+    /// What is held to write, it will be written.
+    fn exclusive<'a>(&self, guard: RwLockWriteGuard<'a, Memory>) -> Held<'a> {
+        self.count_writing();
+        Held::Exclusive(guard)
+    }
+
     /// Looks at the memory of a surface that an engine allocated; `None` for the host's own. Waits while a writer holds
     /// the surface.
     pub fn with_foreign<R>(&self, look: impl FnOnce(&dyn ForeignMemory) -> R) -> Option<R> {

@@ -20,21 +20,31 @@ const HUGE_PAGE: usize = 2 << 20;
 /// A block of page-aligned, zero-initialised memory; clones share it.
 #[derive(Debug, Clone)]
 pub struct Surface {
-    block: Arc<Block>,
+    shared: Arc<Shared>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Block {
+struct Shared {
     id: u64,
     /// Times it was locked for writing.
     generation: AtomicU64,
+    is_foreign: bool,
     memory: RwLock<Memory>,
+}
+
+impl Shared {
+    fn new(memory: Memory) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let is_foreign = memory.foreign().is_some();
+        Arc::new(Self { id, generation: AtomicU64::new(0), is_foreign, memory: RwLock::new(memory) })
+    }
 }
 
 /// Tells whether a surface's memory is still there, without keeping it.
 #[derive(Debug, Clone)]
-pub struct WeakSurface(Weak<Block>);
+pub struct WeakSurface(Weak<Shared>);
 
 impl WeakSurface {
     /// Whether any handle is left.
@@ -57,20 +67,13 @@ impl Surface {
             // a system that refuses it is no error.
             let _ = memory.advise(memmap2::Advice::HugePage);
         }
-        Ok(Self::over(Memory::Anonymous(memory), bytes))
+        Ok(Self { shared: Shared::new(Memory::Anonymous(memory)), bytes })
     }
 
     /// A surface over memory that an engine allocated.
     pub fn foreign(memory: Box<dyn ForeignMemory>) -> Self {
         let bytes = memory.bytes();
-        Self::over(Memory::Foreign(memory), bytes)
-    }
-
-    fn over(memory: Memory, bytes: usize) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let block = Block { id, generation: AtomicU64::new(0), memory: RwLock::new(memory) };
-        Self { block: Arc::new(block), bytes }
+        Self { shared: Shared::new(Memory::Foreign(memory)), bytes }
     }
 
     /// A new surface that fits a port.
@@ -88,30 +91,30 @@ impl Surface {
 
     /// Whether two handles share memory.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.block, &other.block)
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// A number that no other surface of the process ever has; clones share it.
     pub fn id(&self) -> u64 {
-        self.block.id
+        self.shared.id
     }
 
     /// Counts the locks for writing: while it stays the same, so do the bytes. Meaningful while a [`ReadGuard`] of the
-    /// surface is held.
-    pub fn generation(&self) -> u64 {
+    /// surface is held. `None` for memory that a device may write without this lock.
+    pub fn generation(&self) -> Option<u64> {
         // Ordered by the lock, which the caller holds.
-        self.block.generation.load(Ordering::Relaxed)
+        (!self.shared.is_foreign).then(|| self.shared.generation.load(Ordering::Relaxed))
     }
 
     /// A handle that does not keep the memory.
     pub fn downgrade(&self) -> WeakSurface {
-        WeakSurface(Arc::downgrade(&self.block))
+        WeakSurface(Arc::downgrade(&self.shared))
     }
 
     /// Locks for reading; waits while a writer holds it.
     pub fn read(&self) -> ReadGuard<'_> {
         // A panic of another holder leaves bytes, and all bytes are valid: poisoning carries no information.
-        let memory = self.block.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.shared.memory.read().unwrap_or_else(PoisonError::into_inner);
         let (address, bytes) = memory.lock(false);
         // SAFETY: the memory is initialised and outlives the guard, which keeps writers out.
         let bytes = unsafe { std::slice::from_raw_parts(address, bytes) };
@@ -120,21 +123,21 @@ impl Surface {
 
     /// Locks for writing; waits while anyone holds it.
     pub fn write(&self) -> WriteGuard<'_> {
-        let memory = self.block.memory.write().unwrap_or_else(PoisonError::into_inner);
-        self.count_write();
+        let memory = self.shared.memory.write().unwrap_or_else(PoisonError::into_inner);
+        self.count_writing();
         let (address, bytes) = memory.lock(true);
         // SAFETY: as for reading, and the guard keeps everyone out.
         let bytes = unsafe { std::slice::from_raw_parts_mut(address, bytes) };
         WriteGuard { bytes, memory }
     }
 
-    /// Counts a lock for writing; the caller holds it.
-    pub(crate) fn count_write(&self) {
-        self.block.generation.fetch_add(1, Ordering::Relaxed);
+    /// Begins a generation; the caller holds the lock for writing.
+    pub(crate) fn count_writing(&self) {
+        self.shared.generation.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn memory(&self) -> &RwLock<Memory> {
-        &self.block.memory
+        &self.shared.memory
     }
 }
 

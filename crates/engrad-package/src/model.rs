@@ -9,7 +9,7 @@ use crate::write::{self, Folder};
 use crate::{Metadata, PackageError, manifest, package, proto, schema};
 
 /// Largest `model.mlmodel` that is read, in bytes; weights are in files of their own.
-const MAX_PACKAGE: u64 = 1 << 29;
+const MAX_PACKAGE: u64 = 1 << 28;
 /// Largest description in JSON that is read, in bytes.
 const MAX_JSON: u64 = 1 << 24;
 

@@ -30,6 +30,8 @@ mod value;
 pub(crate) use flexible::{Feature, Flexibility, Interface};
 pub(crate) use program::format_version;
 
+use std::collections::HashMap;
+
 use engrad_mil::Program;
 use prost::Message;
 
@@ -79,9 +81,10 @@ pub fn read(bytes: &[u8]) -> Result<Spec, PackageError> {
     };
     let description = model.description.unwrap_or_default();
     let mut program = program::read_program(program)?;
-    let described =
-        |name: &str| description.functions.iter().position(|f| engrad_mil::identifier(&f.name) == name);
-    program.functions.sort_by_key(|function| described(&function.name).unwrap_or(usize::MAX));
+    let described = description.functions.iter().enumerate();
+    let order: HashMap<String, usize> =
+        described.map(|(at, f)| (engrad_mil::identifier(&f.name), at)).collect();
+    program.functions.sort_by_key(|function| order.get(&function.name).copied().unwrap_or(usize::MAX));
     description::add_flexible_shapes(&mut program, &description)?;
     let metadata = description.metadata.as_ref().map(Metadata::from_proto).unwrap_or_default();
     Ok(Spec { program, metadata, description })

@@ -28,7 +28,8 @@ pub fn markdown() -> String {
             let statement = Fact::with_id(id).map_or("", |fact| fact.statement.as_str());
             let settles = match (statement.starts_with("Open:"), when) {
                 (true, Outcome::Pass) => "; a pass answers yes".to_owned(),
-                (true, _) => "; a pass answers no".to_owned(),
+                (true, Outcome::Fail) => "; a pass answers no".to_owned(),
+                (true, _) => "; the measurements answer it".to_owned(),
                 (false, when) => format!("; holds after *{}*", when.name()),
             };
             let _ = writeln!(page, "* {id}: {}{settles}", statement.trim_end_matches('.'));

@@ -11,7 +11,8 @@ pub struct Probe {
     pub question: &'static str,
     /// How it is found out.
     pub method: &'static str,
-    /// Facts the answer settles, and the outcome under which each holds.
+    /// Facts the answer settles, and the outcome under which each holds; `Inconclusive` for an open question whose answer
+    /// is no yes or no, but in the measurements.
     pub facts: &'static [(&'static str, Outcome)],
     /// Whether it asks Apple's private classes.
     pub private: bool,
@@ -24,8 +25,11 @@ impl Probe {
     /// Asks.
     pub fn run(&self, subject: &Subject<'_>) -> Report {
         let verdict = (self.ask)(subject).unwrap_or_else(|error| error.verdict());
+        let told = matches!(verdict.outcome, Outcome::Pass | Outcome::Fail);
         let facts = self.facts.iter().map(|&(id, when)| {
-            let told = matches!(verdict.outcome, Outcome::Pass | Outcome::Fail);
+            // Facts of the framework, and open questions, are not answered by an engine that is another thing.
+            let elsewhere = subject.apple.is_none() && id.starts_with(['F', 'Q']);
+            let told = told && !elsewhere && when != Outcome::Inconclusive;
             Settled { id, holds: told.then_some(verdict.outcome == when) }
         });
         let (engine, facts) = (subject.engine.name().to_owned(), facts.collect());
@@ -73,7 +77,7 @@ probes! {
     "in-memory-basic": framework::in_memory, ["F01" Pass, "F03" Pass, "F04" Pass],
         "Does a program given as text compile in memory, load and run?",
         "y = x + x with a constant added, on [1, 64, 1, 32]; the output is compared.";
-    "multi-input-order": ports::order, ["C63" Pass, "Q04" Pass, "S04" Pass],
+    "multi-input-order": ports::order, ["C63" Pass, "Q04" Inconclusive, "S04" Pass],
         "Do three inputs and two outputs arrive where their names say, whatever their order in text, alphabet and size?",
         "Inputs c, a, b and outputs z, y are different sums; a swap of any two changes a result.";
     "multi-input-sizes": ports::sizes, ["S04" Pass, "Q05" Fail],
@@ -160,7 +164,7 @@ probes! {
     "int8-weights": numerics::int8_weights, ["C48" Fail],
         "Do int8 weights with a scale for each output channel work?",
         "constexpr_affine_dequantize feeds a 1x1 convolution; compared with loops.";
-    "int8-activations": numerics::int8_activations, ["N13" Pass, "Q07" Pass],
+    "int8-activations": numerics::int8_activations, ["N13" Pass],
         "Does quantize round and clamp, and dequantize restore?",
         "quantize with scale 1/8 and dequantize, on values with ties and beyond the range.";
     "cliff-32768": numerics::product_range, ["C66" Fail, "N02" Fail],
@@ -172,10 +176,10 @@ probes! {
     "cliff-2048": numerics::sum_range, ["C68" Fail],
         "Is a sum of small integers exact past 2048?",
         "reduce_sum of 2049 and 3001 ones; fp16 has no odd number there, so the nearest counts as exact.";
-    "rounding-ties": numerics::ties, ["N05" Fail, "N06" Pass, "Q09" Pass],
+    "rounding-ties": numerics::ties, ["N05" Fail, "N06" Pass, "Q09" Inconclusive],
         "Are sums that lie between two fp16 numbers rounded to the even one?",
         "2048 + 1, 2050 + 1, 4096 + 2, 4100 + 2 and their negatives.";
-    "activation-tables": numerics::tables, ["N07" Fail, "C71" Fail, "Q15" Pass],
+    "activation-tables": numerics::tables, ["N07" Fail, "C71" Fail, "Q15" Fail],
         "Are activations exact to fp16, rather than tables of 33 knots?",
         "sigmoid, tanh, silu, gelu, exp2 and erf on a dense grid; largest differences from f64, and the values at 0.";
     "compile-limit": limits::compiles, ["C01" Fail, "Q03" Fail] exhausting,

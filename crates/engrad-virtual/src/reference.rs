@@ -202,16 +202,53 @@ pub(crate) fn apply(function: &Function, op: &Operation, inputs: &[&[f64]]) -> R
             };
             Ok(indices(out).map(shifted).collect())
         }
-        Op::Concat if operands.bool("interleave")? => Err("interleaves, which is not arithmetic".to_owned()),
         Op::Concat => {
+            if shapes[0].is_empty() {
+                return Ok(inputs.iter().map(|part| part[0]).collect());
+            }
             let axis = operands.axis("axis", out.len())?;
+            let interleave = operands.bool("interleave")?;
             let pick = |mut index: Vec<usize>| {
                 let mut part = 0;
+                if interleave {
+                    part = index[axis] % shapes.len();
+                    index[axis] /= shapes.len();
+                }
                 while part + 1 < shapes.len() && index[axis] >= shapes[part][axis] {
                     index[axis] -= shapes[part][axis];
                     part += 1;
                 }
                 inputs[part][flat(&index, shapes[part])]
+            };
+            Ok(indices(out).map(pick).collect())
+        }
+        Op::Stack => {
+            let axis = operands.axis("axis", out.len())?;
+            let pick = |mut index: Vec<usize>| {
+                let part = index.remove(axis);
+                inputs[part][flat(&index, shapes[part])]
+            };
+            Ok(indices(out).map(pick).collect())
+        }
+        Op::Reverse => {
+            let axes = operands.axes("axes", out.len())?;
+            let pick = |mut index: Vec<usize>| {
+                axes.iter().for_each(|&axis| index[axis] = out[axis] - 1 - index[axis]);
+                x[flat(&index, shapes[0])]
+            };
+            Ok(indices(out).map(pick).collect())
+        }
+        Op::Pad if operands.string("mode")? == "constant" => {
+            let margins = operands.ints("pad")?;
+            let first = out.len() - margins.len() / 2;
+            let value = operands.constant("constant_val").and_then(|c| c.to_f64()?.first().copied());
+            let pick = |index: Vec<usize>| {
+                let inside = |(axis, &i): (usize, &usize)| {
+                    let before = if axis < first { 0 } else { margins[2 * (axis - first)] as usize };
+                    i.checked_sub(before).filter(|&i| i < shapes[0][axis])
+                };
+                let from = index.iter().enumerate().map(inside).collect::<Option<Vec<_>>>();
+                from.map_or(value.unwrap_or(0.0), |from| x[flat(&from, shapes[0])])
             };
             Ok(indices(out).map(pick).collect())
         }

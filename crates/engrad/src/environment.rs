@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -207,16 +208,22 @@ impl Environment {
 
 /// The Neural Engine, each of its compiled programs compared once with `reference`.
 fn apple(reference: VirtualEngine) -> Result<AppleEngine> {
-    let source = match std::env::var_os(APPLE_RUNTIME) {
-        Some(path) => Source::Library(PathBuf::from(path)),
-        None => Source::System,
-    };
-    Ok(AppleEngine::new(engrad_apple::Options {
-        source,
-        kept_programs: KEPT_PROGRAMS,
-        reference: Some(Arc::new(reference)),
-        ..engrad_apple::Options::default()
-    })?)
+    let options = apple_options(Arc::new(reference));
+    Ok(AppleEngine::new(engrad_apple::Options { kept_programs: KEPT_PROGRAMS, ..options })?)
+}
+
+/// How the Neural Engine is set up.
+pub(crate) fn apple_options(reference: Arc<dyn Engine>) -> engrad_apple::Options {
+    let options = engrad_apple::Options { reference: Some(reference), ..engrad_apple::Options::default() };
+    match std::env::var_os(APPLE_RUNTIME) {
+        // Behind a stand-in there is no helper that a failed compile restarts.
+        Some(path) => engrad_apple::Options {
+            source: Source::Library(PathBuf::from(path)),
+            pause_after_failure: Duration::ZERO,
+            ..options
+        },
+        None => options,
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod display;
 mod environment;
+mod machine;
 mod sources;
 
 use std::process::ExitCode;
@@ -46,6 +47,11 @@ enum Command {
     /// Check, run, compare, convert, draw and shrink MIL programs.
     #[command(subcommand)]
     Mil(commands::mil::Command),
+    /// What an engine is, and small questions to it.
+    #[command(subcommand)]
+    Engine(commands::engine::Command),
+    /// Describe this machine and its engines, to paste into an issue; no names, no serial numbers.
+    Doctor(commands::doctor::Arguments),
     /// List the model presets.
     Models,
 }
@@ -64,6 +70,8 @@ fn main() -> ExitCode {
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Mil(command) => return finish(commands::mil::run(command)),
+        Command::Engine(command) => return finish(commands::engine::run(command)),
+        Command::Doctor(arguments) => return finish(commands::doctor::run(&arguments)),
         Command::Models => commands::models(),
     };
     finish(result.map(|()| ExitCode::SUCCESS))

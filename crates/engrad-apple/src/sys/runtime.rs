@@ -117,8 +117,11 @@ impl Runtime {
         let Some(thrown) = &self.thrown else { return true };
         // SAFETY: takes nothing; the type information lives as long as the program.
         let information = unsafe { (thrown.current_type)() };
+        // Where pointers are signed, the signature is above the bits of an address.
+        let address = |word: usize| word & 0x7FFF_FFFF_FFFF;
+        let expected = thrown.object_types + 2 * size_of::<usize>();
         // SAFETY: every type information begins with the address of its table of methods.
-        !information.is_null() && unsafe { *information } == thrown.object_types + 2 * size_of::<usize>()
+        !information.is_null() && address(unsafe { *information }) == address(expected)
     }
 
     /// Whether an object's class has a method of that name.

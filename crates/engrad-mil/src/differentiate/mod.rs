@@ -13,6 +13,7 @@
 //!
 //! Derived functions are ordinary MIL: they print, verify, run, and are tested against finite differences.
 
+pub(crate) mod movement;
 mod reverse;
 pub(crate) mod rules;
 

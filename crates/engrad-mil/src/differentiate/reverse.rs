@@ -366,7 +366,7 @@ fn cotangent_name(name: &str) -> String {
 }
 
 fn is_reshape(op: Op) -> bool {
-    matches!(op, Op::Reshape | Op::ExpandDims | Op::Squeeze)
+    matches!(op, Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Flatten2d)
 }
 
 /// A value and what it is a reshaped view of, as long as rows (the last dimension) stay whole.

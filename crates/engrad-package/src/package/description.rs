@@ -1,5 +1,7 @@
 //! The description of a model: its features, for the program and from it.
 
+use std::collections::HashMap;
+
 use engrad_mil::{DType, Function, Program, Type, identifier};
 
 use super::flexible::{self, Feature, Flexibility, Interface};
@@ -26,23 +28,66 @@ const STATES: i32 = 9;
 const TEXT_KEYS: [u8; 2] = [0x12, 0];
 const INTEGER_KEYS: [u8; 2] = [0x0a, 0];
 
+/// What a description says of one function. Files may describe any number of features, so that all are found by name in
+/// one step.
+#[derive(Default)]
+struct Described<'a> {
+    input: HashMap<String, &'a FeatureDescription>,
+    output: HashMap<String, &'a FeatureDescription>,
+    state: HashMap<String, &'a FeatureDescription>,
+    predicted_feature_name: &'a str,
+    predicted_probabilities_name: &'a str,
+}
+
+impl<'a> Described<'a> {
+    /// By function, under the names of the program. What stands outside all functions is for the only one, or `main`.
+    fn of(description: &'a ModelDescription, program: &Program) -> HashMap<String, Self> {
+        let mut functions: HashMap<String, Self> = HashMap::new();
+        let outer = match &program.functions[..] {
+            [only] => &only.name,
+            _ => "main",
+        };
+        let outer_description = Self {
+            input: by_name(&description.input),
+            output: by_name(&description.output),
+            state: by_name(&description.state),
+            predicted_feature_name: &description.predicted_feature_name,
+            predicted_probabilities_name: &description.predicted_probabilities_name,
+        };
+        functions.insert(outer.to_owned(), outer_description);
+        for function in &description.functions {
+            let own = Self {
+                input: by_name(&function.input),
+                output: by_name(&function.output),
+                state: by_name(&function.state),
+                predicted_feature_name: &function.predicted_feature_name,
+                predicted_probabilities_name: &function.predicted_probabilities_name,
+            };
+            functions.insert(identifier(&function.name), own);
+        }
+        functions
+    }
+}
+
+/// Names that are identifiers win over those that are rewritten to them.
+fn by_name(features: &[FeatureDescription]) -> HashMap<String, &FeatureDescription> {
+    let rewritten = features.iter().rev().map(|feature| (identifier(&feature.name), feature));
+    let exact = features.iter().rev().map(|feature| (feature.name.clone(), feature));
+    rewritten.chain(exact).collect()
+}
+
 /// Adds to each function what the description says of its flexible inputs.
 pub(super) fn add_flexible_shapes(
     program: &mut Program,
     description: &ModelDescription,
 ) -> Result<(), PackageError> {
-    let only = program.functions.len() == 1;
+    let (nothing, described) = (Described::default(), Described::of(description, program));
     for function in &mut program.functions {
-        let own = description.functions.iter().find(|f| f.name == function.name).map(|f| &f.input[..]);
-        let inputs = match own {
-            Some(inputs) => inputs,
-            None if only || function.name == "main" => &description.input,
-            None => &[],
-        };
+        let inputs = &described.get(&function.name).unwrap_or(&nothing).input;
         let values = function.inputs().iter().map(|&id| function.value(id));
         let flexible = values.filter(|value| matches!(value.ty, Type::Flexible(_)));
         let features: Vec<Feature> =
-            flexible.map(|value| described(&value.name, &value.ty, inputs)).collect();
+            flexible.map(|value| feature(&value.name, &value.ty, inputs.get(&value.name).copied())).collect();
         let attribute = flexible::attribute(&features)
             .map_err(|reason| PackageError::unsupported(format!("function `{}`", function.name), reason))?;
         // The format's own attributes come first; one of this name would be the text's.
@@ -53,14 +98,10 @@ pub(super) fn add_flexible_shapes(
 }
 
 /// The input as the description has it. A description of another rank says nothing.
-fn described(name: &str, ty: &Type, inputs: &[FeatureDescription]) -> Feature {
+fn feature(name: &str, ty: &Type, input: Option<&FeatureDescription>) -> Feature {
     let dims = ty.dims().unwrap_or_default();
     let nothing =
         || Feature { name: name.to_owned(), ty: ty.clone(), shape: None, flexibility: Flexibility::None };
-    let input = inputs
-        .iter()
-        .find(|input| input.name == name)
-        .or_else(|| inputs.iter().find(|input| identifier(&input.name) == name));
     let kind = input.and_then(|input| input.r#type.as_ref()).and_then(|ty| ty.kind.as_ref());
     let known = match kind {
         Some(FeatureKind::MultiArray(array)) => {
@@ -123,9 +164,12 @@ pub(super) fn describe(
 ) -> Result<(ModelDescription, i32), PackageError> {
     let mut version = 6;
     let mut functions = Vec::with_capacity(program.functions.len());
+    let nothing = Described::default();
+    let described = original.map(|original| Described::of(original, program)).unwrap_or_default();
     for function in &program.functions {
         version = version.max(format_version(&function.opset).unwrap_or(version));
-        functions.push(describe_function(function, original, &mut version)?);
+        let old = described.get(&function.name).unwrap_or(&nothing);
+        functions.push(describe_function(function, old, &mut version)?);
     }
     let mut description = ModelDescription { metadata: Some(metadata.to_proto()), ..Default::default() };
     let single =
@@ -150,32 +194,13 @@ pub(super) fn describe(
 
 fn describe_function(
     function: &Function,
-    original: Option<&ModelDescription>,
+    old: &Described<'_>,
     version: &mut i32,
 ) -> Result<FunctionDescription, PackageError> {
     let interface = Interface::of(function)?;
-    let own = original.and_then(|d| d.functions.iter().find(|f| f.name == function.name));
-    let (input, output, state, feature, probabilities) = match (own, original) {
-        (Some(own), _) => (
-            &own.input[..],
-            &own.output[..],
-            &own.state[..],
-            own.predicted_feature_name.clone(),
-            own.predicted_probabilities_name.clone(),
-        ),
-        (None, Some(all)) => (
-            &all.input[..],
-            &all.output[..],
-            &all.state[..],
-            all.predicted_feature_name.clone(),
-            all.predicted_probabilities_name.clone(),
-        ),
-        (None, None) => (&[][..], &[][..], &[][..], String::new(), String::new()),
-    };
-    let mut describe = |features: &[Feature], known: &[FeatureDescription]| {
+    let mut describe = |features: &[Feature], old: &HashMap<String, &FeatureDescription>| {
         let described = features.iter().map(|feature| {
-            let old = known.iter().find(|old| old.name == feature.name);
-            describe_feature(feature, old, version).map_err(|reason| {
+            describe_feature(feature, old.get(&feature.name).copied(), version).map_err(|reason| {
                 PackageError::inexpressible(
                     format!("function `{}`, `{}`", function.name, feature.name),
                     reason,
@@ -186,11 +211,11 @@ fn describe_function(
     };
     Ok(FunctionDescription {
         name: function.name.clone(),
-        input: describe(&interface.inputs, input)?,
-        output: describe(&interface.outputs, output)?,
-        state: describe(&interface.states, state)?,
-        predicted_feature_name: feature,
-        predicted_probabilities_name: probabilities,
+        input: describe(&interface.inputs, &old.input)?,
+        output: describe(&interface.outputs, &old.output)?,
+        state: describe(&interface.states, &old.state)?,
+        predicted_feature_name: old.predicted_feature_name.to_owned(),
+        predicted_probabilities_name: old.predicted_probabilities_name.to_owned(),
     })
 }
 

@@ -1,13 +1,13 @@
-//! What a function takes and gives, and the `FlexibleShapeInformation` of the text.
+//! What a function takes and gives, and the `FlexibleShapeInformation` that says it in text.
 //!
-//! The attribute is a tuple of sections, each a pair of its name and a dictionary by input:
-//!
-//! * `DefaultShapes`: the shape of each input that has another than its type says.
-//! * `RangeDims`: a list of pairs, the least and the largest extent of each dimension; −1 for no bound.
-//! * `EnumeratedShapes`: by a name for each choice, the shapes of the inputs in it. The names mean nothing; here they are
-//!   numbers of eight hexadecimal digits.
+//! [`Function::flexible_shapes`] reads the attribute; this writes it. Names of enumerated choices mean nothing: here they
+//! are numbers of eight hexadecimal digits.
 
-use engrad_mil::{ConstantData, DType, Dim, Function, Literal, Name, Payload, TensorType, Type};
+use std::collections::HashMap;
+
+use engrad_mil::{
+    ConstantData, DType, Dim, FlexibleShapes, Function, Literal, Name, Payload, TensorType, Type,
+};
 
 use crate::PackageError;
 
@@ -46,13 +46,9 @@ pub(crate) struct Interface {
 impl Interface {
     pub(crate) fn of(function: &Function) -> Result<Self, PackageError> {
         let place = || format!("function `{}`", function.name);
-        let information = match function.attribute(ATTRIBUTE) {
-            Some(Literal::Composite { value, .. }) => Some(value),
-            Some(Literal::Tensor(_)) => {
-                return Err(PackageError::inexpressible(place(), "FlexibleShapeInformation is no tuple"));
-            }
-            None => None,
-        };
+        let said =
+            function.flexible_shapes().map_err(|reason| PackageError::inexpressible(place(), reason))?;
+        let said = Said::by_input(said);
         let mut interface = Self { inputs: Vec::new(), states: Vec::new(), outputs: Vec::new() };
         for &id in function.inputs() {
             let value = function.value(id);
@@ -65,8 +61,8 @@ impl Interface {
                     flexibility: Flexibility::None,
                 });
             } else {
-                let feature = input(&value.name, &value.ty, information)
-                    .map_err(|r| PackageError::inexpressible(place(), r))?;
+                let feature = input(&value.name, &value.ty, said.get(&value.name))
+                    .map_err(|reason| PackageError::inexpressible(place(), reason))?;
                 interface.inputs.push(feature);
             }
         }
@@ -88,36 +84,49 @@ fn known(dims: &[Dim]) -> Option<Vec<i64>> {
     dims.iter().map(|dim| dim.fixed().and_then(|extent| i64::try_from(extent).ok())).collect()
 }
 
-fn input(name: &str, ty: &Type, information: Option<&Payload>) -> Result<Feature, String> {
+/// What the attribute says of one input.
+#[derive(Default)]
+struct Said {
+    shape: Option<Vec<i64>>,
+    choices: Vec<Vec<i64>>,
+    ranges: Option<Vec<(i64, i64)>>,
+}
+
+impl Said {
+    fn by_input(said: FlexibleShapes) -> HashMap<String, Self> {
+        let extent = |extent: usize| i64::try_from(extent).unwrap_or(i64::MAX);
+        let signed = |shape: Vec<usize>| shape.into_iter().map(extent).collect::<Vec<_>>();
+        let mut inputs: HashMap<String, Self> = HashMap::new();
+        for (input, shape) in said.defaults {
+            inputs.entry(input).or_default().shape = Some(signed(shape));
+        }
+        for (input, shape) in said.choices.into_iter().flatten() {
+            inputs.entry(input).or_default().choices.push(signed(shape));
+        }
+        for (input, ranges) in said.ranges {
+            let ranges = ranges.into_iter().map(|(low, high)| (extent(low), high.map_or(-1, extent)));
+            inputs.entry(input).or_default().ranges = Some(ranges.collect());
+        }
+        inputs
+    }
+}
+
+fn input(name: &str, ty: &Type, said: Option<&Said>) -> Result<Feature, String> {
     let dims = ty.dims().ok_or_else(|| format!("input `{name}` is {ty}, no tensor"))?;
-    let fixed = |shape: Option<Vec<i64>>| Feature {
-        name: name.to_owned(),
-        ty: ty.clone(),
-        shape,
-        flexibility: Flexibility::None,
-    };
-    if let Some(shape) = known(&dims) {
-        return Ok(fixed(Some(shape)));
+    let shape = known(&dims);
+    let feature = Feature { name: name.to_owned(), ty: ty.clone(), shape, flexibility: Flexibility::None };
+    if feature.shape.is_some() {
+        return Ok(feature);
     }
-    let section = |wanted: &str| information.and_then(|sections| section(sections, wanted));
-    let of_input = |payload: &Payload| payload.get(name).and_then(integers);
-    let shape = section("DefaultShapes").and_then(of_input);
-    let flexibility = if let Some(Payload::Dict(choices)) = section("EnumeratedShapes")
-        && choices.iter().any(|(_, inputs)| inputs.get(name).is_some())
-    {
-        Flexibility::Enumerated(choices.iter().filter_map(|(_, inputs)| of_input(inputs)).collect())
-    } else if let Some(bounds) = section("RangeDims").and_then(of_input) {
-        Flexibility::Ranges(
-            bounds.chunks(2).map(|pair| (pair[0], pair.get(1).copied().unwrap_or(pair[0]))).collect(),
-        )
-    } else {
-        Flexibility::None
+    let Some(said) = said else {
+        return Ok(feature.completed());
     };
-    let feature = Feature { shape, flexibility, ..fixed(None) }.completed();
-    if !feature.fits(dims.len()) {
-        return Err(format!("{ATTRIBUTE} of `{name}` is not of rank {}", dims.len()));
-    }
-    Ok(feature)
+    let flexibility = match &said.ranges {
+        _ if !said.choices.is_empty() => Flexibility::Enumerated(said.choices.clone()),
+        Some(ranges) => Flexibility::Ranges(ranges.clone()),
+        None => Flexibility::None,
+    };
+    Ok(Feature { shape: said.shape.clone(), flexibility, ..feature }.completed())
 }
 
 impl Feature {
@@ -158,27 +167,6 @@ fn written_range(dim: &Dim) -> (i64, i64) {
             Some((low, high)) => (low.parse().unwrap_or(1), high.parse().unwrap_or(-1)),
             None => (1, -1),
         },
-    }
-}
-
-fn section<'a>(sections: &'a Payload, wanted: &str) -> Option<&'a Payload> {
-    sections.items()?.iter().find_map(|entry| match entry.items() {
-        Some([name, value]) if name.as_str() == Some(wanted) => Some(value),
-        _ => None,
-    })
-}
-
-/// Every integer of a payload, in order.
-fn integers(payload: &Payload) -> Option<Vec<i64>> {
-    match payload {
-        Payload::Elements { data: ConstantData::Int32(list), .. } => {
-            Some(list.iter().map(|&v| i64::from(v)).collect())
-        }
-        Payload::Elements { data: ConstantData::Int64(list), .. } => Some(list.clone()),
-        Payload::List(items) | Payload::Tuple(items) => {
-            Some(items.iter().map(integers).collect::<Option<Vec<_>>>()?.concat())
-        }
-        _ => None,
     }
 }
 

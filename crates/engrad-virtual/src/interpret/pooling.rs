@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::call::{Call, Kernel};
 use super::convolution::{Windows, positive, spatial_rank, three, windows};
-use super::tensor::{Tensor, elements};
+use super::tensor::{Tensor, elements, table_len};
 
 pub(crate) fn kernel(op: Op) -> Option<Kernel> {
     Some(match op {
@@ -43,7 +43,7 @@ fn pool(call: &Call<'_>, window: &impl Reduce) -> Result<Vec<Tensor>, String> {
     for d in 0..3 {
         befores[d] = padding.amounts(windows[d], input[d], pads[d]);
         let count = windows[d].count(input[d], befores[d], ceil);
-        output[d] = count.ok_or_else(|| format!("a window does not fit x {:?}", x.shape))?;
+        output[d] = table_len(count.ok_or_else(|| format!("a window does not fit x {:?}", x.shape))?)?;
     }
     result.extend(&output[3 - spatial..]);
     let mut y = vec![0.0; elements(&result)?];

@@ -10,7 +10,7 @@ use engrad_mil::{
 
 use super::call::{Call, Kernel, Passed};
 use super::kernels::kernel;
-use super::tensor::Tensor;
+use super::tensor::{Tensor, elements};
 use crate::Numerics;
 
 /// Contents of states between evaluations, by the name of their parameter.
@@ -69,6 +69,10 @@ impl Executable {
                     constants[result.index()] = Some(Arc::new(tensor));
                 }
                 continue;
+            }
+            for ty in op.results.iter().filter_map(|&id| function.value(id).ty.tensor()) {
+                elements(&ty.shape)
+                    .map_err(|_| fault(format!("{ty} needs more memory than any system has")))?;
             }
             let action = action_of(op).map_err(fault)?;
             let literals = literals_of(op).map_err(fault)?;

@@ -44,6 +44,21 @@ pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
     }
 }
 
+/// Most entries of a table that a kernel makes for one dimension: windows of a pool, samples of a resized image.
+const MAX_TABLE: usize = 1 << 26;
+
+/// The extent of a dimension that a kernel makes a table for.
+///
+/// # Errors
+/// If the table would be too large.
+pub(crate) fn table_len(extent: usize) -> Result<usize, String> {
+    if extent <= MAX_TABLE {
+        Ok(extent)
+    } else {
+        Err(format!("a dimension of {extent} elements is too large"))
+    }
+}
+
 /// Distance in elements between neighbours along each dimension of a dense tensor.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1usize; shape.len()];

@@ -85,7 +85,7 @@ impl PanelCache {
             factor,
             precision,
         };
-        let generation = surface.generation();
+        let generation = surface.generation()?;
         let mut panels = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(entry) = state.entries.get_mut(&key) else {

@@ -27,7 +27,13 @@ impl Lowering<'_> {
         let function = self.function;
         let views_only = matches!(
             op.op,
-            Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Transpose | Op::SliceBySize | Op::Identity
+            Op::Reshape
+                | Op::ExpandDims
+                | Op::Squeeze
+                | Op::Flatten2d
+                | Op::Transpose
+                | Op::SliceBySize
+                | Op::Identity
         );
         let operands: Vec<ValueId> = reference::tensor_operands(op).collect();
         let is_constant = |id: &ValueId| match self.bound.get(id) {

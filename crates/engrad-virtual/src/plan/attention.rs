@@ -15,6 +15,7 @@ use engrad_mil::{ConstantData, Function, Op, Operands, Operation, ValueId};
 use super::lower::{Lowering, x_of};
 use super::{Step, View};
 use crate::kernels::attention::{Attention, Gradients};
+use crate::layout::MAX_RANK;
 
 /// Mask values from here on are minus infinity: e to their power is zero next to any score that fp16 sums reach.
 const MASKED: f32 = -20_000.0;
@@ -285,7 +286,7 @@ impl<'a> Search<'a> {
     }
 
     fn operands(&self, op: &'a Operation) -> Operands<'a> {
-        Operands::new(self.function, op.op, &op.arguments)
+        Operands::of(self.function, op)
     }
 
     fn factor(&self, op: &'a Operation, name: &str) -> Option<Factor> {
@@ -436,7 +437,7 @@ fn five_dimensions(view: View, transposed: bool) -> View {
         perm.swap(rank - 2, rank - 1);
     }
     let layout = view.layout.permute(&perm);
-    let mut shape = vec![1; engrad_mil::MAX_RANK - rank];
+    let mut shape = vec![1; MAX_RANK - rank];
     shape.extend_from_slice(layout.shape());
     View { layout: layout.broadcast(&shape), ..view }
 }

@@ -122,7 +122,7 @@ impl Lowering<'_> {
             Op::Const => Ok(()),
             Op::Identity => self.alias(op, result, |layout| Ok(Some(*layout))),
             Op::Cast if !self.cast_rounds(op, result) => self.alias(op, result, |layout| Ok(Some(*layout))),
-            Op::Reshape | Op::ExpandDims | Op::Squeeze => {
+            Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Flatten2d => {
                 self.alias(op, result, |layout| Ok(layout.reshape(shape)))
             }
             Op::Transpose => {

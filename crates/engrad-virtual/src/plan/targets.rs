@@ -29,6 +29,10 @@ pub(super) fn find_targets(function: &Function, uses: &[usize]) -> Result<Vec<Op
         let shape = &function.ty(result).shape;
         let own = targets[result.index()];
         if op.op == Op::Concat {
+            if operands.bool("interleave")? || operands.shaped_of(operands.tensors("values")?[0])?.rank() == 0
+            {
+                return Err("joins of scalars and interleaved ones are not planned".to_owned());
+            }
             let axis = operands.axis("axis", shape.len())?;
             let whole = own.unwrap_or(Target { root: result, layout: Layout::dense(shape) });
             for (part, layout) in parts(function, operands.tensors("values")?, axis, &whole.layout) {
@@ -46,7 +50,7 @@ pub(super) fn find_targets(function: &Function, uses: &[usize]) -> Result<Vec<Op
         };
         let from = &function.ty(x).shape;
         let inverse = match op.op {
-            Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Identity => layout.reshape(from),
+            Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Flatten2d | Op::Identity => layout.reshape(from),
             Op::Transpose => {
                 let mut inverse = vec![0; from.len()];
                 for (i, &p) in operands.ints("perm")?.iter().enumerate() {

@@ -9,7 +9,7 @@ use super::lower::Lowering;
 use super::targets::Target;
 use super::{Base, Step, View};
 use crate::kernels::ports::Load;
-use crate::layout::Layout;
+use crate::layout::{Layout, MAX_RANK};
 
 impl Lowering<'_> {
     pub(super) fn buffer(&mut self, words: usize) -> Base {
@@ -63,6 +63,9 @@ impl Lowering<'_> {
     }
 
     pub(super) fn constant(&mut self, constant: &Constant) -> Result<View, String> {
+        if constant.ty.rank() > MAX_RANK || constant.ty.elements() == 0 {
+            return Err(format!("{} has no place in a plan", constant.ty));
+        }
         let start = self.plan.constants.len();
         match &constant.data {
             ConstantData::Fp16(values) => self.plan.constants.extend(values.iter().map(|v| v.to_f32())),

@@ -1,7 +1,7 @@
 //! The rule of every operation, over the shapes and attribute forms that it treats differently.
 
 use engrad_mil::differentiate::Request;
-use engrad_mil::{Builder, DType, Function, MilError, Op, ValueId};
+use engrad_mil::{Argument, Builder, Constant, DType, Function, MilError, Op, ValueId};
 
 use crate::differences::Domain;
 use crate::programs::{INPUTS, constant, program, reduce, with_ints};
@@ -77,6 +77,10 @@ fn cases(op: Op) -> Vec<Case> {
         Op::Transpose => transposes(),
         Op::SliceBySize => slices(),
         Op::Concat => concats(),
+        Op::Stack => stacks(),
+        Op::Flatten2d => numbered(op, &[(&[2, 3, 4], &[("axis", &[1])]), (&[2, 3], &[("axis", &[-1])])]),
+        Op::Reverse => numbered(op, &[(&[2, 3], &[]), (&[2, 3, 2], &[("axes", &[-1, 0])])]),
+        Op::Pad => numbered(op, &[(&[2, 3], &[("pad", &[1, 2, 0, 3])]), (&[2, 3], &[("pad", &[0, 1])])]),
         _ => crate::functions::cases(op),
     }
 }
@@ -290,6 +294,28 @@ fn slices() -> Vec<Case> {
     forms.map(case).into()
 }
 
+/// Forms whose arguments are all integers.
+/// Extents of x, and lists of integers by name.
+type Numbered<'a> = (&'a [usize], &'a [(&'static str, &'a [i32])]);
+
+fn numbered(op: Op, forms: &[Numbered<'_>]) -> Vec<Case> {
+    let case = |(s, arguments): &(&[usize], &[(&'static str, &[i32])])| {
+        Case::new(format!("of {s:?}, {arguments:?}"), &[s], |b, v| with_ints(b, op, "y", v[0], arguments))
+    };
+    forms.iter().map(case).collect()
+}
+
+fn stacks() -> Vec<Case> {
+    let case = |axis: i32, shape: &[usize]| {
+        Case::new(format!("of {shape:?} along {axis}"), &[shape, shape], |b, v| {
+            let axis = b.constant("axis", Constant::int(axis));
+            let values = Argument::Tuple(vec![v[0], v[1], v[0]]);
+            b.op(Op::Stack, "y", vec![("axis", Argument::Value(axis)), ("values", values)])
+        })
+    };
+    vec![case(0, &[2, 3]), case(-1, &[2, 3]), case(1, &[2, 3]), case(0, &[])]
+}
+
 fn concats() -> Vec<Case> {
     let pairs: [(&[usize], &[usize], i32); 5] = [
         (&[2], &[3], 0),
@@ -310,6 +336,7 @@ fn concats() -> Vec<Case> {
             b.concat("y", &[v[0], table, v[1]], axis)
         }));
     }
+    cases.push(Case::new("of scalars".to_owned(), &[&[], &[]], |b, v| b.concat("y", &[v[0], v[1], v[0]], 0)));
     cases.push(Case::new("of one value".to_owned(), &[&[2, 3]], |b, v| b.concat("y", &[v[0]], 1)));
     cases
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod bench;
 pub(crate) mod data;
+pub(crate) mod doctor;
+pub(crate) mod engine;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod generate;

@@ -3,7 +3,7 @@
 use crate::place::{Outcome, Place, TRAIN};
 
 /// Runs on the Apple engine; the stand-in lies beside the test's own program.
-fn run(place: &Place, words: &str) -> Outcome {
+pub(crate) fn run(place: &Place, words: &str) -> Outcome {
     let name =
         format!("{}engrad_apple_standin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = std::env::current_exe().unwrap().parent().unwrap().join(name);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::place::Place;
 
 const KEYS: [(&str, &[&str]); 6] = [
-    ("started", &["parameters", "step", "steps", "sequence", "accumulation", "classes", "engine"]),
+    ("started", &["parameters", "step", "steps", "sequence", "batch", "accumulation", "classes", "engine"]),
     (
         "step",
         &[
@@ -81,7 +81,7 @@ fn every_event_is_a_line_of_json_with_its_keys() {
         assert_eq!(event.as_object().unwrap().len(), keys.len() + 1, "{event}");
         if event["event"] == "step" {
             let ms = &event["milliseconds"];
-            for part in ["total", "engine", "host", "data", "waiting"] {
+            for part in ["total", "engine", "host", "data", "waiting", "optimizer"] {
                 assert!(ms[part].as_f64().unwrap() >= 0.0, "{event}");
             }
         }

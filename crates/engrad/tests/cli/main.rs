@@ -7,6 +7,7 @@ mod apple;
 mod bench;
 mod configuration;
 mod damage;
+mod engine;
 mod exchange;
 #[cfg(unix)]
 mod interruption;

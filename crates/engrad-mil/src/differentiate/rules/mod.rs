@@ -347,10 +347,15 @@ pub(crate) fn concat(v: &mut Vjp<'_, '_>) -> Rule {
     }
     let mut begin = 0;
     for part in v.tuple("values") {
-        let extent = v.ty(part).shape[axis];
+        // A scalar is one element of the result.
+        let shape = v.ty(part).shape.clone();
+        let extent = shape.get(axis).copied().unwrap_or(1);
         if v.wants(part)? {
             let (name, cotangent) = (v.name(part), v.cotangent);
-            let share = v.build().slice_axis(&name, cotangent, axis, begin, extent)?;
+            let mut share = v.build().slice_axis(&name, cotangent, axis, begin, extent)?;
+            if shape.is_empty() {
+                share = v.reshape(&name, share, &shape)?;
+            }
             v.give(part, share)?;
         }
         begin += extent;
@@ -359,7 +364,7 @@ pub(crate) fn concat(v: &mut Vjp<'_, '_>) -> Rule {
 }
 
 /// Applies a rule of one tensor operand `x`, if its cotangent is wanted.
-fn unary<'p, 'f>(
+pub(super) fn unary<'p, 'f>(
     v: &mut Vjp<'p, 'f>,
     rule: impl FnOnce(&mut Vjp<'p, 'f>, ValueId, ValueId) -> Result<ValueId, MilError>,
 ) -> Rule {

@@ -1,6 +1,6 @@
 //! Shapes, slices and joins.
 
-use crate::differentiate::rules as vjp;
+use crate::differentiate::{movement, rules as vjp};
 use crate::ops::row::{ArgumentKind, ArgumentSpec, DTypes, Default, OpInfo, Opset, arg, args, row, tensor};
 use crate::ops::{Op, rules};
 
@@ -82,7 +82,7 @@ pub(super) const ROWS: &[OpInfo] = &[
         args![int("axis"), VALUES],
         Some(rules::joining::stack),
         "Tensors of one shape joined along a new axis.",
-    ),
+    ).derivative(movement::stack),
     row(
         Op::Split,
         args![int("axis"), int("num_splits").optional(), list("split_sizes").optional(), X],
@@ -100,13 +100,13 @@ pub(super) const ROWS: &[OpInfo] = &[
         ],
         Some(rules::joining::pad),
         "Margins around the last dimensions, before and after in turn: of `constant_val`, or by mode `reflect` (mirrored without the edge) or `replicate` (the edge repeated).",
-    ),
+    ).derivative(movement::pad),
     row(
         Op::Reverse,
         args![arg("axes", ArgumentKind::Ints).optional(), X],
         Some(rules::movement::reverse),
         "Reverses the order along axes, or along all.",
-    ),
+    ).derivative(movement::reverse),
     row(
         Op::ReverseSequence,
         args![int("batch_axis").or(Default::Int(0)), list("lengths"), int("seq_axis").or(Default::Int(0)), X],

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use self::grid::{Axis, Between, Sampling};
 use super::call::{Call, Kernel};
-use super::tensor::{Data, Tensor, elements};
+use super::tensor::{Data, Tensor, elements, table_len};
 
 pub(crate) fn kernel(op: Op) -> Option<Kernel> {
     Some(match op {
@@ -116,19 +116,19 @@ fn crop(call: &Call<'_>) -> Result<Vec<Tensor>, String> {
 /// A wanted extent.
 fn target(call: &Call<'_>, name: &str) -> Result<usize, String> {
     let extent = usize::try_from(call.int(name)?).ok().filter(|&extent| extent > 0);
-    extent.ok_or_else(|| format!("argument `{name}` must be positive"))
+    table_len(extent.ok_or_else(|| format!("argument `{name}` must be positive"))?)
 }
 
 /// Positions of samples along one dimension; refuses extents that no result may have.
 fn points(sampling: Sampling, count: usize, extent: usize) -> Result<Vec<Between>, String> {
-    elements(&[count])?;
+    table_len(count)?;
     let position = |i: usize| sampling.position(i, count, extent as f64);
     Ok((0..count).map(|i| Between::of(position(i), extent)).collect())
 }
 
 /// The nearest element at or before each sample.
 fn floors(count: usize, extent: usize) -> Result<Vec<usize>, String> {
-    elements(&[count])?;
+    table_len(count)?;
     Ok((0..count).map(|i| i * extent / count).collect())
 }
 
@@ -225,7 +225,7 @@ fn resize(call: &Call<'_>) -> Result<Vec<Tensor>, String> {
     }
     let mut y = x.clone();
     for (axis, count) in targets {
-        elements(&[count])?;
+        table_len(count)?;
         let extent = x.shape[axis];
         // A sample half-way between two elements takes the first: doubling repeats each element twice.
         let nearest = |i: usize| (sampling.position(i, count, extent as f64) - 0.5).ceil().max(0.0) as usize;

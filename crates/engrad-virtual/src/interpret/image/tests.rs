@@ -173,3 +173,10 @@ fn the_best_box_stays_if_no_score_reaches_the_limit() {
     let y = suppressed(op, &[1, 3, 4], &[1, 3, 1]);
     assert_eq!((&y[2].as_ints().unwrap()[..], &y[3].as_ints().unwrap()[..]), (&[1, -1][..], &[1][..]));
 }
+
+#[test]
+fn no_table_is_made_for_a_dimension_beyond_all_reason() {
+    let op = "resize_bilinear(target_size_height = int32(1), target_size_width = int32(2147483647), x = x)";
+    let refused = run(op, &[("x", tensor(&[1, 1, 1], &[0.]))]).unwrap_err();
+    assert!(refused.ends_with("a dimension of 2147483647 elements is too large"), "{refused}");
+}

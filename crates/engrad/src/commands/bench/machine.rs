@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 /// Pieces of two milliseconds that a peak is the best of.
-const PIECES: usize = 32;
+const PIECES: usize = 16;
 /// Times a peak is measured again before a figure above it is refused: another process may have had the cores.
-const SECOND_LOOKS: usize = 5;
+const SECOND_LOOKS: usize = 10;
 /// Elements of each of the memory measurement's four arrays: together far more than any cache holds.
 const ARRAY: usize = 16 << 20;
 /// Elements of an array that a thread works on at a time.
@@ -44,8 +44,9 @@ impl Machine {
 
     /// The share of the register peak that `operations` in `milliseconds` are; `None` if there is no peak to compare.
     ///
-    /// A share above 1 cannot be: the clock, the operations or the peak are wrong. The peak is looked at again, since
-    /// measuring it while others used the cores makes it low; if that does not help the figure is refused.
+    /// The peak is looked at again first, close to what it is compared with. A share above 1 cannot be: the clock, the
+    /// operations or the peak are wrong. Measured while others used the cores a peak is low, so there are some more
+    /// looks; if they do not help the figure is refused.
     pub(super) fn share(
         &mut self,
         what: &str,
@@ -58,19 +59,19 @@ impl Machine {
             bail!("{what}: {operations} operations in {milliseconds} ms is no speed");
         }
         for _ in 0..SECOND_LOOKS {
-            if self.peak(precision).is_none_or(|peak| reached <= peak) {
-                break;
-            }
             let again = self.pool.install(|| register_peak(precision, PIECES));
             for (_, peak) in self.peaks.iter_mut().filter(|(p, _)| *p == precision) {
                 *peak = peak.zip(again).map(|(before, now)| before.max(now));
+            }
+            if self.peak(precision).is_none_or(|peak| reached <= peak) {
+                break;
             }
         }
         let Some(peak) = self.peak(precision) else { return Ok(None) };
         if reached > peak {
             bail!(
-                "{what}: {:.1} GFLOP/s is above the {:.1} that the processor reaches on registers, which cannot be; nothing is \
-                 reported",
+                "{what}: {:.1} GFLOP/s is above the {:.1} that the processor reaches on registers, which cannot be; nothing \
+                 is reported",
                 reached / 1e9,
                 peak / 1e9
             );
@@ -133,7 +134,9 @@ mod tests {
     fn a_figure_above_the_peak_is_refused() {
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
         let mut machine = Machine { pool, peaks: vec![(Precision::F32, Some(1e9))], memory: None };
-        assert_eq!(machine.share("x", Precision::F32, 5e8, 1e3).unwrap(), Some(0.5));
+        // A thousand operations a second: far below any peak, whatever else the processor does.
+        let share = machine.share("x", Precision::F32, 1e3, 1e3).unwrap();
+        assert!(share.is_some_and(|share| share > 0.0 && share < 1e-3), "{share:?}");
         assert_eq!(machine.share("x", Precision::Int8, 5e8, 1e3).unwrap(), None);
         assert!(machine.share("x", Precision::F32, 1.0, 0.0).is_err());
         if register_peak(Precision::F32, 1).is_some() {

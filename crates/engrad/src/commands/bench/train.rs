@@ -100,8 +100,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let pass_rss = peak_resident_bytes();
     drop(network);
     let flops = config.training_flops(arguments.batch * sequence, sequence);
-    let share = machine.share("forward and backward", precision, flops, passes.median())?;
-    let best_share = machine.share("the best forward and backward", precision, flops, passes.best())?;
 
     let mut steps = Steps::default();
     let mut floor = Value::Null;
@@ -125,6 +123,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         });
         steps.resident = resident;
     }
+    // Last, when the peak has been looked at most often.
+    let best_share = machine.share("the best forward and backward", precision, flops, passes.best())?;
+    let share = machine.share("forward and backward", precision, flops, passes.median())?;
     if let Some(path) = &arguments.trace {
         std::fs::write(path, trace.to_json().to_string())
             .with_context(|| format!("cannot write {}", path.display()))?;
