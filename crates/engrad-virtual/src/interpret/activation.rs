@@ -5,8 +5,8 @@ use engrad_mil::Op;
 use super::call::{Call, Kernel};
 use super::elementwise::mapped;
 use super::tensor::Tensor;
-use super::walk::{Rows, larger, smaller, zip, zip3};
-use crate::kernels::math;
+use super::walk::{Rows, zip, zip3};
+use crate::kernels::math::{self, larger, relu, smaller};
 
 #[cfg(test)]
 mod tests;
@@ -32,11 +32,6 @@ pub(crate) fn kernel(op: Op) -> Option<Kernel> {
         Op::Softmax => softmax,
         _ => return None,
     })
-}
-
-fn relu(x: f32) -> f32 {
-    // As written, NaN stays.
-    if x < 0.0 { 0.0 } else { x }
 }
 
 fn softplus(x: f32) -> f32 {

@@ -6,8 +6,8 @@ use half::bf16;
 use super::call::{Call, Kernel};
 use super::integers::{integers, to_floats, wrapped};
 use super::tensor::{Data, Tensor};
-use super::walk::{larger, map, smaller, zip, zip3};
-use crate::kernels::math;
+use super::walk::{map, zip, zip3};
+use crate::kernels::math::{self, larger, smaller};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::call::{Call, Kernel};
 use super::tensor::{Tensor, elements};
-use super::walk::larger;
+use crate::kernels::math::larger;
 
 #[cfg(test)]
 mod tests;

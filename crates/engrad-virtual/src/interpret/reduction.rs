@@ -5,8 +5,8 @@ use engrad_mil::Op;
 use super::call::{Call, Kernel};
 use super::integers::{integers, wrapped};
 use super::tensor::{Data, Tensor, elements};
-use super::walk::{Rows, larger, smaller, sum};
-use crate::kernels::math;
+use super::walk::{Rows, sum};
+use crate::kernels::math::{self, larger, smaller};
 
 #[cfg(test)]
 mod tests;

@@ -271,15 +271,3 @@ pub(crate) fn sum(row: &[f32], f: impl Fn(f64) -> f64) -> f64 {
     let rest: f64 = chunks.remainder().iter().map(|&x| f(f64::from(x))).sum();
     lanes.iter().sum::<f64>() + rest
 }
-
-/// The larger of two numbers; NaN if either is.
-#[inline]
-pub(crate) fn larger(a: f32, b: f32) -> f32 {
-    if a > b || a.is_nan() { a } else { b }
-}
-
-/// The smaller of two numbers; NaN if either is.
-#[inline]
-pub(crate) fn smaller(a: f32, b: f32) -> f32 {
-    if a < b || a.is_nan() { a } else { b }
-}

@@ -210,7 +210,7 @@ multiversion! {
             Pointwise::Rsqrt { epsilon } => each(x, out, |v| 1.0 / (v + epsilon).sqrt()),
             Pointwise::Inverse { epsilon } => each(x, out, |v| 1.0 / (v + epsilon)),
             Pointwise::Square => each(x, out, |v| v * v),
-            Pointwise::Relu => each(x, out, |v| v.max(0.0)),
+            Pointwise::Relu => each(x, out, math::relu),
             Pointwise::Sigmoid => each(x, out, math::sigmoid),
             Pointwise::Silu => each(x, out, math::silu),
             Pointwise::Tanh => each(x, out, math::tanh),
@@ -218,8 +218,8 @@ multiversion! {
             Pointwise::Sub => pair(x, y, out, |a, b| a - b),
             Pointwise::Mul => pair(x, y, out, |a, b| a * b),
             Pointwise::Div => pair(x, y, out, |a, b| a / b),
-            Pointwise::Maximum => pair(x, y, out, f32::max),
-            Pointwise::Minimum => pair(x, y, out, f32::min),
+            Pointwise::Maximum => pair(x, y, out, math::larger),
+            Pointwise::Minimum => pair(x, y, out, math::smaller),
         }
     }
 }

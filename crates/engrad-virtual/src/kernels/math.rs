@@ -64,6 +64,24 @@ pub(crate) fn tanh(x: f32) -> f32 {
     if magnitude < 0.625 { small } else { large }
 }
 
+/// The larger of two numbers; NaN if either is.
+#[inline(always)]
+pub(crate) fn larger(a: f32, b: f32) -> f32 {
+    if a > b || a.is_nan() { a } else { b }
+}
+
+/// The smaller of two numbers; NaN if either is.
+#[inline(always)]
+pub(crate) fn smaller(a: f32, b: f32) -> f32 {
+    if a < b || a.is_nan() { a } else { b }
+}
+
+/// max(x, 0); NaN stays.
+#[inline(always)]
+pub(crate) fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +121,14 @@ mod tests {
         assert_eq!((sigmoid(-1000.0), sigmoid(1000.0)), (0.0, 1.0));
         assert_eq!((tanh(-1000.0), tanh(1000.0), tanh(0.0)), (-1.0, 1.0, 0.0));
         assert_eq!((silu(-1000.0), silu(1000.0)), (0.0, 1000.0));
+    }
+
+    #[test]
+    fn nan_is_not_lost_where_numbers_are_selected() {
+        for select in [larger, smaller] {
+            assert!(select(f32::NAN, 1.0).is_nan() && select(1.0, f32::NAN).is_nan());
+        }
+        assert!(relu(f32::NAN).is_nan());
+        assert_eq!((larger(1.0, 2.0), smaller(1.0, 2.0), relu(-1.0), relu(3.0)), (2.0, 1.0, 0.0, 3.0));
     }
 }

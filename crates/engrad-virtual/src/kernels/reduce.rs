@@ -1,7 +1,7 @@
 //! Sums, means and maxima over some axes of a view.
 
 use super::memory::Words;
-use super::{BLOCK, TASK, Team, half, multiversion};
+use super::{BLOCK, TASK, Team, half, math, multiversion};
 use crate::layout::Layout;
 use crate::plan::View;
 
@@ -73,13 +73,13 @@ pub(crate) unsafe fn run(step: &Reduce, source: Words<'_>, target: Words<'_>, te
 
 #[inline(always)]
 fn combine(reduction: Reduction, a: f32, b: f32) -> f32 {
-    if reduction == Reduction::Max { a.max(b) } else { a + b }
+    if reduction == Reduction::Max { math::larger(a, b) } else { a + b }
 }
 
 multiversion! {
     fn accumulate(reduction: Reduction, from: &[f32], out: &mut [f32]) {
         if reduction == Reduction::Max {
-            out.iter_mut().zip(from).for_each(|(o, &x)| *o = o.max(x));
+            out.iter_mut().zip(from).for_each(|(o, &x)| *o = math::larger(*o, x));
         } else {
             out.iter_mut().zip(from).for_each(|(o, &x)| *o += x);
         }
@@ -98,7 +98,7 @@ multiversion! {
         let mut chunks = from.chunks_exact(LANES);
         if max {
             for chunk in &mut chunks {
-                lanes.iter_mut().zip(chunk).for_each(|(a, &b)| *a = a.max(b));
+                lanes.iter_mut().zip(chunk).for_each(|(a, &b)| *a = math::larger(*a, b));
             }
         } else {
             for chunk in &mut chunks {

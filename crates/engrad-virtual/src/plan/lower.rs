@@ -241,7 +241,7 @@ fn require_float(function: &Function, id: ValueId) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engrad_mil::{Builder, TensorType};
+    use engrad_mil::{Argument, Builder, Constant, TensorType};
 
     fn steps(b: Builder, outputs: &[ValueId]) -> Vec<Step> {
         let plan = compile(&b.finish(outputs).unwrap(), Numerics::Fast).unwrap();
@@ -309,5 +309,27 @@ mod tests {
         }
         let plan = compile(&b.finish(&[x]).unwrap(), Numerics::Fast).unwrap();
         assert_eq!(plan.words, 2 * 64 * 64);
+    }
+
+    #[test]
+    fn what_strides_cannot_say_is_left_to_the_interpreter() {
+        let mut b = Builder::new("main");
+        let x = input(&mut b, &[1, 2, 1, 4]);
+        let axis = b.constant("axis", Constant::int(1));
+        let interleave = b.constant("interleave", Constant::bool(true));
+        let arguments = vec![
+            ("axis", Argument::Value(axis)),
+            ("interleave", Argument::Value(interleave)),
+            ("values", Argument::Tuple(vec![x, x])),
+        ];
+        let y = b.op(Op::Concat, "y", arguments).unwrap();
+        let refusal = compile(&b.finish(&[y]).unwrap(), Numerics::Fast).unwrap_err();
+        assert_eq!(refusal, "`y` = concat: interleaved joins are not planned");
+
+        let mut b = Builder::new("main");
+        let x = input(&mut b, &[4]);
+        let y = b.matmul("y", (x, false), (x, false)).unwrap();
+        let refusal = compile(&b.finish(&[y]).unwrap(), Numerics::Fast).unwrap_err();
+        assert_eq!(refusal, "`y` = matmul: products of vectors are not planned");
     }
 }

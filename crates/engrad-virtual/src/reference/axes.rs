@@ -30,7 +30,8 @@ pub(super) fn reduce(op: Op, x: &[f64], shape: &[usize], axes: &[usize]) -> Vec<
 
 fn reduced(op: Op, row: &[f64]) -> f64 {
     let sum = |f: fn(f64) -> f64| row.iter().map(|&v| f(v)).sum::<f64>();
-    let largest = || row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let larger = |a: f64, b: f64| if a > b || a.is_nan() { a } else { b };
+    let largest = || row.iter().copied().fold(f64::NEG_INFINITY, larger);
     match op {
         Op::ReduceMax => largest(),
         Op::ReduceMean => sum(|v| v) / row.len() as f64,
