@@ -185,7 +185,7 @@ model("copies", lambda x: torch.cat([x.repeat(1, 2, 1), x.repeat_interleave(2, 1
 model("triangles", lambda x: torch.roll(x, 2, 1) + torch.tril(x) + torch.triu(x, 1), floats(4, 4))
 model("parts", lambda x: torch.stack(x.unbind(1)[::-1], 0), floats(2, 3, 4))
 model("blocks of pixels", lambda x: F.pixel_unshuffle(x, 2), floats(1, 4, 6, 8))
-model("elementary functions", lambda x: torch.stack([x.exp(), x.log(), x.sqrt(), x.rsqrt(), x.pow(2.5), x.sin(), x.tanh(), torch.erf(x), x.floor(), x.round(), 1 / x, x.abs(), torch.atan(x), x.sign()]), torch.rand(3, 4) + 0.5)
+model("elementary functions", lambda x: torch.stack([x.exp(), x.log(), x.sqrt(), x.rsqrt(), x.pow(2.5), x.sin(), x.tanh(), torch.erf(x), x.floor(), x.round(), x.abs(), torch.atan(x), x.sign()]), torch.rand(3, 4) + 0.5)
 model("integers", lambda i: ((i // 3) + (i % 3)) * 2, ints(20, 3, 4))
 
 
