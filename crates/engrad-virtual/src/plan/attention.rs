@@ -292,7 +292,9 @@ impl<'a> Search<'a> {
     fn factor(&self, op: &'a Operation, name: &str) -> Option<Factor> {
         let transposed =
             self.operands(op).bool(if name == "x" { "transpose_x" } else { "transpose_y" }).ok()?;
-        Some(Factor { value: op.value(name)?, transposed })
+        // A vector as a factor is no matrix of queries or keys.
+        let value = op.value(name).filter(|id| self.function.ty(*id).rank() >= 2)?;
+        Some(Factor { value, transposed })
     }
 
     /// The factor beside `inner` in a product F · inner (or F · innerᵀ, if `flipped`), and whether the product is
