@@ -8,7 +8,12 @@
 //! | `RangeDims` | for each input, least and largest extent of each dimension; a largest of −1 is none |
 //! | `EnumeratedShapes` | for each name of a choice, for each input, its extents |
 
-use crate::{ConstantData, Dim, Function, Literal, Payload};
+use std::collections::HashMap;
+
+use crate::{ConstantData, Dim, Function, Literal, Payload, Value};
+
+/// Inputs of a function by name.
+type Inputs<'a> = HashMap<&'a str, &'a Value>;
 
 /// Extents by input.
 pub type Shapes = Vec<(String, Vec<usize>)>;
@@ -45,75 +50,74 @@ impl Function {
                 _ => None,
             })
         };
+        let inputs = self.inputs.iter().map(|&id| self.value(id));
+        let inputs: Inputs<'_> = inputs.map(|value| (value.name.as_str(), value)).collect();
         let flexible = FlexibleShapes {
-            defaults: self.shapes("DefaultShapes", section("DefaultShapes"))?,
-            ranges: self.ranges(section("RangeDims"))?,
+            defaults: shapes(&inputs, "DefaultShapes", section("DefaultShapes"))?,
+            ranges: ranges(&inputs, section("RangeDims"))?,
             choices: match section("EnumeratedShapes") {
                 Some(Payload::Dict(pairs)) => pairs
                     .iter()
-                    .map(|(_, shapes)| self.shapes("EnumeratedShapes", Some(shapes)))
+                    .map(|(_, choice)| shapes(&inputs, "EnumeratedShapes", Some(choice)))
                     .collect::<Result<_, _>>()?,
                 _ => Vec::new(),
             },
         };
         Ok(flexible)
     }
+}
 
-    fn shapes(&self, section: &str, value: Option<&Payload>) -> Result<Shapes, String> {
-        let mut shapes = Shapes::new();
-        for (input, numbers) in entries(section, value)? {
-            let dims = self.dims_of(section, &input)?;
-            if numbers.len() != dims.len() {
-                let (given, rank) = (numbers.len(), dims.len());
-                return Err(format!("{section} gives {given} extents for `{input}`, which has {rank}"));
-            }
-            for (position, (&extent, dim)) in numbers.iter().zip(&dims).enumerate() {
-                if dim.fixed().is_some_and(|fixed| i64::try_from(fixed) != Ok(extent)) {
-                    return Err(format!(
-                        "{section} gives {extent} for dimension {position} of `{input}`, which is {dim}"
-                    ));
-                }
-            }
-            let extents: Option<Vec<usize>> = numbers.into_iter().map(|n| usize::try_from(n).ok()).collect();
-            let extents = extents.ok_or_else(|| format!("{section} has a negative extent for `{input}`"))?;
-            shapes.push((input, extents));
+fn shapes(inputs: &Inputs<'_>, section: &str, value: Option<&Payload>) -> Result<Shapes, String> {
+    let mut shapes = Shapes::new();
+    for (input, numbers) in entries(section, value)? {
+        let dims = dims_of(inputs, section, &input)?;
+        if numbers.len() != dims.len() {
+            let (given, rank) = (numbers.len(), dims.len());
+            return Err(format!("{section} gives {given} extents for `{input}`, which has {rank}"));
         }
-        Ok(shapes)
-    }
-
-    fn ranges(&self, value: Option<&Payload>) -> Result<Ranges, String> {
-        let mut ranges = Vec::new();
-        for (input, bounds) in entries("RangeDims", value)? {
-            let rank = self.dims_of("RangeDims", &input)?.len();
-            let (pairs, []) = bounds.as_chunks::<2>() else {
-                return Err(format!("RangeDims of `{input}` has a bound without its other"));
-            };
-            if pairs.len() != rank {
-                let given = pairs.len();
+        for (position, (&extent, dim)) in numbers.iter().zip(&dims).enumerate() {
+            if dim.fixed().is_some_and(|fixed| i64::try_from(fixed) != Ok(extent)) {
                 return Err(format!(
-                    "RangeDims gives {given} ranges for `{input}`, which has {rank} dimensions"
+                    "{section} gives {extent} for dimension {position} of `{input}`, which is {dim}"
                 ));
             }
-            let range = |&[low, high]: &[i64; 2]| {
-                let most = usize::try_from(high).ok();
-                let least = usize::try_from(low).ok().filter(|&least| most.is_none_or(|most| least <= most));
-                let least = least
-                    .ok_or_else(|| format!("RangeDims of `{input}` has the empty range {low} to {high}"))?;
-                Ok((least, most))
-            };
-            let all = pairs.iter().map(range).collect::<Result<_, String>>()?;
-            ranges.push((input, all));
         }
-        Ok(ranges)
+        let extents: Option<Vec<usize>> = numbers.into_iter().map(|n| usize::try_from(n).ok()).collect();
+        let extents = extents.ok_or_else(|| format!("{section} has a negative extent for `{input}`"))?;
+        shapes.push((input, extents));
     }
+    Ok(shapes)
+}
 
-    fn dims_of(&self, section: &str, input: &str) -> Result<Vec<Dim>, String> {
-        let inputs = self.inputs.iter().map(|&id| self.value(id));
-        let value = inputs.into_iter().find(|value| value.name == input);
-        let value =
-            value.ok_or_else(|| format!("{section} names `{}`, which is no input", input.escape_debug()))?;
-        value.ty.dims().ok_or_else(|| format!("{section} names `{input}`, which is no tensor"))
+fn ranges(inputs: &Inputs<'_>, value: Option<&Payload>) -> Result<Ranges, String> {
+    let mut ranges = Vec::new();
+    for (input, bounds) in entries("RangeDims", value)? {
+        let rank = dims_of(inputs, "RangeDims", &input)?.len();
+        let (pairs, []) = bounds.as_chunks::<2>() else {
+            return Err(format!("RangeDims of `{input}` has a bound without its other"));
+        };
+        if pairs.len() != rank {
+            let given = pairs.len();
+            return Err(format!("RangeDims gives {given} ranges for `{input}`, which has {rank} dimensions"));
+        }
+        let range = |&[low, high]: &[i64; 2]| {
+            let most = usize::try_from(high).ok();
+            let least = usize::try_from(low).ok().filter(|&least| most.is_none_or(|most| least <= most));
+            let least =
+                least.ok_or_else(|| format!("RangeDims of `{input}` has the empty range {low} to {high}"))?;
+            Ok((least, most))
+        };
+        let all = pairs.iter().map(range).collect::<Result<_, String>>()?;
+        ranges.push((input, all));
     }
+    Ok(ranges)
+}
+
+fn dims_of(inputs: &Inputs<'_>, section: &str, input: &str) -> Result<Vec<Dim>, String> {
+    let value = inputs
+        .get(input)
+        .ok_or_else(|| format!("{section} names `{}`, which is no input", input.escape_debug()))?;
+    value.ty.dims().ok_or_else(|| format!("{section} names `{input}`, which is no tensor"))
 }
 
 impl FlexibleShapes {

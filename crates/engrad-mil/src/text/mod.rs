@@ -79,7 +79,7 @@ pub const RULES: &[RuleInfo] = &[
     rule(
         "P0008",
         "Texts, types and nesting are bounded.",
-        "at most 2 GiB of text, 16 dimensions, 2^36 elements, 32 nested types, 100 errors",
+        "at most 2 GiB of text, 16 dimensions, 2^36 elements, 32 nested types, 1024 arguments, 100 errors",
     ),
 ];
 

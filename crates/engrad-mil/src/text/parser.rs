@@ -12,6 +12,8 @@ use crate::{
 
 /// Most errors that are collected before the parser gives up.
 const MAX_ERRORS: usize = 100;
+/// Most named arguments or attributes of one operation, function or program; each is compared with those before.
+const MAX_NAMED: usize = 1024;
 
 /// What reading a text gave.
 #[derive(Debug, Clone)]
@@ -157,6 +159,10 @@ impl<'a> Parser<'a> {
                 }
                 let at = self.lexer.position();
                 let key = self.lexer.word("an attribute")?;
+                if attributes.len() >= MAX_NAMED {
+                    let message = format!("more than {MAX_NAMED} attributes");
+                    return Err(self.lexer.fault("P0008", at, at + key.len(), &message));
+                }
                 if attributes.iter().any(|(name, _)| name == key) {
                     let message = format!("attribute `{}` is given twice", clip(key));
                     return Err(self.lexer.fault("P0007", at, at + key.len(), &message));
@@ -381,6 +387,10 @@ impl<'a> Parser<'a> {
             let at = self.lexer.position();
             let key = self.lexer.word("an argument")?;
             let name = name_of(info, key);
+            if statement.operation.arguments.len() >= MAX_NAMED {
+                let message = format!("more than {MAX_NAMED} arguments");
+                return Err(self.lexer.fault("P0008", at, at + key.len(), &message));
+            }
             if statement.operation.arguments.iter().any(|(n, _)| *n == name) {
                 let message = format!("argument `{}` is given twice", clip(key));
                 return Err(self.lexer.fault("P0007", at, at + key.len(), &message));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use engrad_mil::{Constant, Type};
+use engrad_mil::{Constant, ConstantData, Type};
 use engrad_virtual::{Interpreter, Options, VirtualEngine};
 
 use super::arrays;
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// An input and the .npy file that holds it, as name=file.npy; once for each input
     #[arg(long = "input", short, value_name = "NAME=FILE", value_parser = assignment)]
     inputs: Vec<(String, PathBuf)>,
-    /// Folder for the outputs, one .npy file each [default: only their types are shown]
+    /// Folder for the outputs, one .npy file each; texts as .txt [default: only their types are shown]
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Numbers inside the program
@@ -70,8 +70,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         match &arguments.out {
             None => print_line(&format!("{name}: {}", array.ty)),
             Some(folder) => {
-                let file = folder.join(format!("{name}.npy"));
-                arrays::write(&file, array)?;
+                let file = match &array.data {
+                    // NumPy's arrays have no texts of any length.
+                    ConstantData::String(texts) => {
+                        let file = folder.join(format!("{name}.txt"));
+                        std::fs::write(&file, texts.join("\n"))
+                            .with_context(|| format!("cannot write {}", file.display()))?;
+                        file
+                    }
+                    _ => {
+                        let file = folder.join(format!("{name}.npy"));
+                        arrays::write(&file, array)?;
+                        file
+                    }
+                };
                 print_line(&format!("{name}: {} in {}", array.ty, file.display()));
             }
         }
