@@ -195,6 +195,11 @@ impl Environment {
         self.numerics
     }
 
+    /// The precision of products on this processor; none if another device computes them.
+    pub(crate) fn products(&self) -> Option<Precision> {
+        (self.engine.name() == "virtual").then(|| self.numerics.precision())
+    }
+
     pub(crate) fn affinity(&self) -> Option<&Affinity> {
         self.affinity.as_ref()
     }

@@ -1,6 +1,6 @@
 use anyhow::{Result, bail};
 use clap::Args;
-use engrad_engine::{Engine, Request, Surface};
+use engrad_engine::{Engine, Port, Request};
 use engrad_mil::DType;
 use engrad_model::ModelConfig;
 use engrad_train::stages::{MAX_SEQUENCE, Stage, StageKind, StageOptions, StageProgram};
@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let config = description(&arguments.model)?;
     let environment = Environment::new(&common.execution)?;
     let mut machine = Machine::measure(environment.pool());
-    let precision = environment.numerics().precision();
+    let precision = environment.products();
     let sequences = if arguments.sequences.is_empty() { &[256, 1024][..] } else { &arguments.sequences };
     let mut results = Vec::new();
     for &sequence in sequences {
@@ -86,7 +86,7 @@ fn flops(config: &ModelConfig, positions: usize, sequence: usize) -> (f64, f64) 
 fn bind(engine: &dyn Engine, program: &StageProgram) -> Result<Request> {
     let kernel = engine.compile(&program.program)?;
     let surfaces =
-        |ports: &[engrad_engine::Port]| ports.iter().map(Surface::for_port).collect::<Result<Vec<_>, _>>();
+        |ports: &[Port]| ports.iter().map(|port| kernel.surface(port)).collect::<Result<Vec<_>, _>>();
     let inputs = surfaces(kernel.inputs())?;
     for (port, surface) in kernel.inputs().iter().zip(&inputs) {
         let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 1000.0;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use engrad_engine::{Engine, Surface};
+use engrad_engine::{Engine, Port};
 use engrad_mil::{Builder, DType, Program, TensorType};
 use engrad_train::stages::{Stage, StageKind, StageOptions, tile_rows};
 use serde_json::json;
@@ -85,7 +85,7 @@ fn trivial(engine: &dyn Engine, dtype: DType, elements: usize) -> Result<engrad_
     let y = builder.add("y", x, x)?;
     let kernel = engine.compile(&Program::new(builder.finish(&[y])?))?;
     let surfaces =
-        |ports: &[engrad_engine::Port]| ports.iter().map(Surface::for_port).collect::<Result<Vec<_>, _>>();
+        |ports: &[Port]| ports.iter().map(|port| kernel.surface(port)).collect::<Result<Vec<_>, _>>();
     let (inputs, outputs) = (surfaces(kernel.inputs())?, surfaces(kernel.outputs())?);
     Ok(Arc::clone(&kernel).bind(inputs, outputs)?)
 }

@@ -42,7 +42,8 @@ impl Machine {
         self.peaks.iter().find(|(p, _)| *p == precision).and_then(|(_, peak)| *peak)
     }
 
-    /// The share of the register peak that `operations` in `milliseconds` are; `None` if there is no peak to compare.
+    /// The share of the register peak that `operations` in `milliseconds` are; `None` if there is no peak to compare, or the
+    /// products are not this processor's.
     ///
     /// The peak is looked at again first, close to what it is compared with. A share above 1 cannot be: the clock, the
     /// operations or the peak are wrong. Measured while others used the cores a peak is low, so there are some more
@@ -50,7 +51,7 @@ impl Machine {
     pub(super) fn share(
         &mut self,
         what: &str,
-        precision: Precision,
+        precision: impl Into<Option<Precision>>,
         operations: f64,
         milliseconds: f64,
     ) -> Result<Option<f64>> {
@@ -58,6 +59,7 @@ impl Machine {
         if !reached.is_finite() {
             bail!("{what}: {operations} operations in {milliseconds} ms is no speed");
         }
+        let Some(precision) = precision.into() else { return Ok(None) };
         for _ in 0..SECOND_LOOKS {
             let again = self.pool.install(|| register_peak(precision, PIECES));
             for (_, peak) in self.peaks.iter_mut().filter(|(p, _)| *p == precision) {

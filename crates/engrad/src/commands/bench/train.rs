@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         ..TrainSettings::default()
     };
     settings.validate()?;
-    let precision = environment.numerics().precision();
+    let precision = environment.products();
     let mut machine = Machine::measure(environment.pool());
     let model = environment.pool().install(|| initialize(&config, 1));
     let trace = Arc::new(Trace::default());
