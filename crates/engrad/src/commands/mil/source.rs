@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use engrad_mil::text::Reading;
 use engrad_mil::{Program, read};
 use engrad_package::{Model, program_text};
@@ -39,5 +39,5 @@ impl Source {
 
 /// Opens a model with its weights.
 pub(super) fn open_model(path: &Path) -> Result<Model> {
-    Model::open(path).with_context(|| format!("cannot open {}", path.display()))
+    Ok(Model::open(path)?)
 }
