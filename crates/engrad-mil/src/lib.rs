@@ -46,7 +46,7 @@ pub use error::MilError;
 pub use flexible::{FlexibleShapes, Ranges, Shapes};
 pub use ops::{
     ArgumentKind, ArgumentSpec, DTypes, Default, EinsumEquation, Op, OpInfo, Operands, Opset, documentation,
-    groups, infer, range_length,
+    groups, infer, range_length, resolve_axis,
 };
 pub use program::{Argument, Attributes, Definition, Function, Operation, Program, Value, ValueId};
 pub use text::{Dialect, parse, read};

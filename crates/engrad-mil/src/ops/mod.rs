@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 
 pub use documentation::documentation;
 pub use equation::EinsumEquation;
-pub use operands::Operands;
+pub use operands::{Operands, resolve_axis};
 pub use range::range_length;
 pub use row::{ArgumentKind, ArgumentSpec, DTypes, Default, OpInfo, Opset};
 

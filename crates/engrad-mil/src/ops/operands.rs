@@ -413,7 +413,10 @@ impl<'a> Operands<'a> {
 }
 
 /// An axis against a rank; negative counts from the end.
-pub(crate) fn resolve_axis(axis: i32, rank: usize) -> Result<usize, String> {
+///
+/// # Errors
+/// If it is out of range.
+pub fn resolve_axis(axis: i32, rank: usize) -> Result<usize, String> {
     let resolved = if axis < 0 { i64::from(axis) + rank as i64 } else { i64::from(axis) };
     usize::try_from(resolved)
         .ok()

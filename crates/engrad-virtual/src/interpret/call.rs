@@ -1,5 +1,6 @@
 //! One operation with its concrete arguments.
 
+pub(crate) use engrad_mil::resolve_axis;
 use engrad_mil::{DType, Default, Op, Type};
 
 use super::tensor::Tensor;
@@ -180,13 +181,4 @@ impl<'a> Call<'a> {
         }
         Ok(axes)
     }
-}
-
-/// An axis against a rank; negative counts from the end.
-pub(crate) fn resolve_axis(axis: i32, rank: usize) -> Result<usize, String> {
-    let resolved = if axis < 0 { i64::from(axis) + rank as i64 } else { i64::from(axis) };
-    usize::try_from(resolved)
-        .ok()
-        .filter(|&a| a < rank)
-        .ok_or_else(|| format!("axis {axis} is out of range for rank {rank}"))
 }
