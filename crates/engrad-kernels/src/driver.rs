@@ -6,8 +6,12 @@
 //!     for blocks of rows (m), in parallel:
 //!         for blocks of KC words of the inner dimension:
 //!             pack A's block into the thread's own words (second-level cache)
-//!             for micro-panels of B (first-level cache), for micro-panels of A: one register tile
+//!             for groups of B's micro-panels that stay in the second-level cache:
+//!                 for micro-panels of A, for micro-panels of the group: one register tile
 //! ```
+//!
+//! So a row of tiles is written from left to right, which memory likes better than from top to bottom, and both factors
+//! come from the second-level cache. Meanwhile the next block of A is asked for ([`Ahead`]).
 //!
 //! Blocks of the inner dimension depend on its extent alone, and all else only decides which thread computes a tile
 //! when: every element of the result is the same chain of operations for any number of threads and on any run.
@@ -16,8 +20,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::ahead::Ahead;
 use crate::matrix::{RawMatrix, Source};
-use crate::micro::{KC, MOST_COLUMNS, MOST_ROWS, MicroKernel, Out, PanelLayout, ROW};
+use crate::micro::{KC, KC_LINES, MOST_COLUMNS, MOST_ROWS, MicroKernel, Out, PanelLayout, ROW};
 use crate::pack::{Packer, Side};
 use crate::{Precision, micro};
 
@@ -25,8 +30,13 @@ use crate::{Precision, micro};
 const SHARED: usize = 1 << 20;
 /// Words of inner dimension packed at once, at least; fewer columns are taken instead.
 const LEAST_STRETCH: usize = 2 * KC;
-/// Micro-panels of A in a block: with [`KC`] words each some 180 KiB of second-level cache.
-const BLOCK_PANELS: usize = 12;
+/// Micro-panels of A in a block: with [`KC`] words each some 130 KiB of second-level cache, beside [`GROUP`] words of B and
+/// the memory of the next block.
+const BLOCK_PANELS: usize = 6;
+/// Inner steps of B that one task packs, of all columns.
+const TASK_STEPS: usize = 96;
+/// Words of B's panels that rows of tiles run over: a share of the second-level cache.
+const GROUP: usize = 96 << 10;
 /// Products of fewer multiply-adds than this are not worth waking a thread for.
 const LEAST_PARALLEL: usize = 1 << 17;
 
@@ -73,6 +83,9 @@ pub struct Product<'a, F> {
     pub finish: &'a F,
     /// Whether the current rayon pool shares the work.
     pub parallel: bool,
+    /// Whether the shared words of the workspace hold `b`'s panels: those of a product with the same right factor, if
+    /// they fit there whole ([`right_stays`]).
+    pub right_is_packed: bool,
 }
 
 // SAFETY: addresses and numbers; `run` states who may touch what.
@@ -98,6 +111,12 @@ pub fn shared_words((_, n, k): (usize, usize, usize), precision: Precision) -> u
     let blocking = Blocking::new(&kernel, (1, n, k), precision);
     blocking.columns.min(n).next_multiple_of(kernel.columns) * (blocking.stretch.min(blocking.words) + 1)
         + MOST_COLUMNS
+}
+
+/// Whether the shared words hold all of the right factor's panels when a product of that size is done.
+pub fn right_stays((_, n, k): (usize, usize, usize), precision: Precision) -> bool {
+    let blocking = Blocking::new(&micro::kernel(precision), (1, n, k), precision);
+    n <= blocking.columns && blocking.words <= blocking.stretch
 }
 
 /// Words of a [`Workspace`] for each thread.
@@ -152,7 +171,7 @@ pub(crate) unsafe fn run_with<F: Finish>(
         };
         for word0 in (0..blocking.words).step_by(blocking.stretch) {
             let words = blocking.stretch.min(blocking.words - word0);
-            if let Source::Strided(b) = &product.b {
+            if let (Source::Strided(b), false) = (&product.b, product.right_is_packed) {
                 // SAFETY: the columns and the stretch lie inside; shared words are this product's.
                 unsafe { run.pack_right(b, shared, (column0, columns), (word0, words)) };
             }
@@ -160,9 +179,17 @@ pub(crate) unsafe fn run_with<F: Finish>(
             each(grid.tasks(), parallel, |task| {
                 let (rows, column_panels) = grid.task(task);
                 let rows = rows.start * kernel.rows..m.min(rows.end * kernel.rows);
+                let after = (task + 1 < grid.tasks()).then(|| grid.task(task + 1).0);
+                let after = after.map_or(m, |rows| rows.start * kernel.rows);
                 // SAFETY: tasks have disjoint parts of the result, local words are the thread's.
                 workspace.local(|local| unsafe {
-                    run.block(shared, local, rows, (column0, columns, column_panels), (word0, words));
+                    run.block(
+                        shared,
+                        local,
+                        (rows, after),
+                        (column0, columns, column_panels),
+                        (word0, words),
+                    );
                 });
             });
         }
@@ -269,8 +296,26 @@ impl<F: Finish> Run<'_, F> {
         let width = kernel.columns;
         let panels = columns.div_ceil(width);
         let bytes = kernel.offset;
+        let parallel = self.parallel && panels * words * width >= 1 << 14;
+        if !bytes && Packer::is_right_by_steps(b) {
+            // A task packs some inner steps of all columns.
+            let parts = KC.div_ceil(TASK_STEPS);
+            each(words.div_ceil(KC) * parts, parallel, |task| {
+                let (block, step) = (task / parts * KC, task % parts * TASK_STEPS);
+                let len = KC.min(words - block);
+                if step < len {
+                    let own = self.elements(word0 + block + step, TASK_STEPS.min(len - step));
+                    // SAFETY: tasks have steps of their own.
+                    unsafe {
+                        let to = shared.panels().add(block * panels * width + step * width);
+                        packer.right_steps(b, own, (column0, columns), (to, len * width));
+                    }
+                }
+            });
+            return;
+        }
         // A task packs a micro-panel for all its blocks: some 64 KiB or more of one.
-        each(panels, self.parallel && panels * words * width >= 1 << 14, |panel| {
+        each(panels, parallel, |panel| {
             // SAFETY: panels are disjoint parts of the shared words.
             unsafe {
                 let sums = shared.sums(panel, width);
@@ -298,7 +343,7 @@ impl<F: Finish> Run<'_, F> {
         &self,
         shared: Shared,
         local: *mut u32,
-        rows: Range<usize>,
+        (rows, after): (Range<usize>, usize),
         (column0, columns, panels): (usize, usize, Range<usize>),
         (word0, words): (usize, usize),
     ) {
@@ -327,38 +372,54 @@ impl<F: Finish> Run<'_, F> {
                     }
                 };
                 let beta = if word == 0 { product.beta } else { 1.0 };
-                for panel in panels.clone() {
-                    let column = column0 + panel * width;
-                    let tile_columns = width.min(column0 + columns - column);
-                    // SAFETY: the panel was packed, or is in the packed factor.
-                    let b = unsafe {
-                        match &product.b {
-                            Source::Strided(_) => shared
-                                .words
-                                .add(block * all_panels * width + panel * len * width)
-                                .cast_const(),
-                            Source::Packed(b) => b.right(column, word),
-                        }
-                    };
-                    let sums = match (kernel.offset, &product.b) {
-                        (true, Source::Strided(_)) => shared.sums(panel, width).cast_const(),
-                        (true, Source::Packed(b)) => b.sums(column),
-                        (false, _) => std::ptr::null(),
-                    };
+                // What this thread most likely packs or reads next.
+                let (next_row, next_word) = if block + len < words {
+                    (row0, word + len)
+                } else {
+                    (if row0 + height < rows.end { row0 + height } else { after }, word0)
+                };
+                let next_rows = (next_row, most.min(product.size.0 - next_row));
+                let (k0, k) = self.elements(next_word, KC.min(word0 + words - next_word));
+                let tiles = panels.len() * height.div_ceil(kernel.rows);
+                let mut ahead = Ahead::new(&product.a, kernel, next_rows, (next_word, k0, k), tiles);
+                let mut lines = [std::ptr::null(); KC_LINES];
+                let group = (GROUP / (len * width)).max(1);
+                for first in panels.clone().step_by(group) {
+                    let group = first..panels.end.min(first + group);
                     for (i, row) in (row0..row0 + height).step_by(kernel.rows).enumerate() {
-                        let size = (kernel.rows.min(row0 + height - row), tile_columns);
-                        // SAFETY: the tile lies in the result; panels have `len` steps.
-                        unsafe {
-                            self.tile(
-                                (row, column),
-                                size,
-                                layout,
-                                len,
-                                a.add(i * step),
-                                b,
-                                (beta, last, sums),
-                            )
-                        };
+                        for panel in group.clone() {
+                            let column = column0 + panel * width;
+                            let tile_columns = width.min(column0 + columns - column);
+                            // SAFETY: the panel was packed, or is in the packed factor.
+                            let b = unsafe {
+                                match &product.b {
+                                    Source::Strided(_) => shared
+                                        .words
+                                        .add(block * all_panels * width + panel * len * width)
+                                        .cast_const(),
+                                    Source::Packed(b) => b.right(column, word),
+                                }
+                            };
+                            let sums = match (kernel.offset, &product.b) {
+                                (true, Source::Strided(_)) => shared.sums(panel, width).cast_const(),
+                                (true, Source::Packed(b)) => b.sums(column),
+                                (false, _) => std::ptr::null(),
+                            };
+                            let size = (kernel.rows.min(row0 + height - row), tile_columns);
+                            // SAFETY: the tile lies in the result; panels have `len` steps.
+                            unsafe {
+                                self.tile(
+                                    (row, column),
+                                    size,
+                                    layout,
+                                    len,
+                                    a.add(i * step),
+                                    b,
+                                    (beta, last, sums),
+                                    ahead.next(&mut lines),
+                                )
+                            };
+                        }
                     }
                 }
             }
@@ -384,6 +445,7 @@ impl<F: Finish> Run<'_, F> {
         a: *const u32,
         b: *const u32,
         (beta, last, sums): (f32, bool, *const i32),
+        ahead: &[*const u8],
     ) {
         let (product, kernel) = (self.product, &self.kernel);
         let integers = product.precision == Precision::Int8;
@@ -391,7 +453,7 @@ impl<F: Finish> Run<'_, F> {
         unsafe {
             let c = product.c.add(row * product.row_stride + column * product.column_stride);
             if product.column_stride == 1 && columns == kernel.columns {
-                let out = Out { c, row_stride: product.row_stride, alpha: product.alpha, beta };
+                let out = Out { c, row_stride: product.row_stride, alpha: product.alpha, beta, ahead };
                 (kernel.run)(rows, layout, k, a, b, &out);
                 if last {
                     if integers {
@@ -407,7 +469,7 @@ impl<F: Finish> Run<'_, F> {
             let mut tile = Tile([0.0; MOST_ROWS * MOST_COLUMNS]);
             let stride = kernel.columns;
             let whole = tile.0.as_mut_ptr();
-            let out = Out { c: whole, row_stride: stride, alpha: product.alpha, beta: 0.0 };
+            let out = Out { c: whole, row_stride: stride, alpha: product.alpha, beta: 0.0, ahead };
             (kernel.run)(rows, layout, k, a, b, &out);
             let place = |i: usize, j: usize| c.add(i * product.row_stride + j * product.column_stride);
             if beta != 0.0 {
@@ -462,7 +524,8 @@ unsafe fn to_floats(c: *mut f32, stride: usize, (rows, columns): (usize, usize),
 /// Factors have the product's shape and their elements are in memory that nothing writes meanwhile; the elements of
 /// the result are distinct, in memory that nothing else touches, and apart from the factors. Factors are of bytes
 /// exactly if the precision is [`Precision::Int8`], and then `beta` is zero; packed factors are of that precision and
-/// side.
+/// side. If the right factor is said to be packed, the last product with these shared words had the same one, which was
+/// not written since, in the same size and precision.
 pub unsafe fn run<F: Finish>(product: &Product<'_, F>, workspace: &impl Workspace) {
     // SAFETY: passed on; a factor is packed for the best kernel.
     unsafe { run_with(product, micro::kernel(product.precision), workspace) };

@@ -12,6 +12,7 @@
 //! on timing. This crate knows nothing of MIL, surfaces or training, and starts no threads of its own: products split
 //! over the rayon pool they are called in.
 
+mod ahead;
 mod buffer;
 pub mod driver;
 mod finish;

@@ -192,6 +192,7 @@ impl Raw<'_> {
             beta: self.beta,
             finish,
             parallel: self.parallel,
+            right_is_packed: false,
         };
         let words = match product.b {
             Source::Strided(_) => shared_words(self.size, self.precision),

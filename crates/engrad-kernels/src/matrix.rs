@@ -210,7 +210,7 @@ impl<'a> From<&'a PackedMatrix> for Operand<'a> {
 }
 
 /// A strided matrix by address: what the driver works on. Strides count elements.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawMatrix {
     /// Address of element (0, 0).
     pub data: *const u8,

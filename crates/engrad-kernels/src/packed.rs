@@ -3,7 +3,7 @@
 use crate::buffer::Buffer;
 use crate::driver::each;
 use crate::matrix::{Operand, RawMatrix};
-use crate::micro::{self, KC, PanelLayout, ROW};
+use crate::micro::{self, KC, MicroKernel, PanelLayout, ROW};
 use crate::pack::{Packer, Side};
 use crate::{Int8Operand, Precision};
 
@@ -43,6 +43,8 @@ pub struct PackedMatrix {
     panels: Buffer,
     factor: Factor,
     precision: Precision,
+    /// Whose panels they are.
+    kernel: MicroKernel,
     /// Of a left factor's panels.
     layout: PanelLayout,
     rows: usize,
@@ -81,7 +83,8 @@ impl PackedMatrix {
         let (rows, columns) = (source.rows, source.columns);
         let panels = Buffer::new(Self::words_for((rows, columns), factor, precision));
         let layout = Packer::left_layout(source);
-        let mut packed = Self { panels, factor, precision, layout, rows, columns };
+        let kernel = micro::kernel(precision);
+        let mut packed = Self { panels, factor, precision, kernel, layout, rows, columns };
         // SAFETY: passed on; the panels were just sized for it.
         unsafe { packed.fill(source, parallel) };
         packed
@@ -139,7 +142,7 @@ impl PackedMatrix {
     /// # Safety
     /// As [`PackedMatrix::from_raw`].
     unsafe fn fill(&mut self, source: &RawMatrix, parallel: bool) {
-        let (kernel, precision) = (micro::kernel(self.precision), self.precision);
+        let (kernel, precision) = (self.kernel, self.precision);
         let group = precision.group();
         let to = Panels(self.panels.as_mut_ptr());
         let (rows, columns) = (self.rows, self.columns);
@@ -193,8 +196,8 @@ impl PackedMatrix {
     /// The micro-panel of a left factor that begins at `row`, a multiple of the kernel's, in the block of that word:
     /// its layout, its place, and words from one micro-panel to the next.
     pub(crate) fn left(&self, row: usize, word: usize) -> (PanelLayout, *const u32, usize) {
-        let kernel = micro::kernel(self.precision);
-        let block = Packer::left_words(&kernel, self.rows.div_ceil(kernel.rows));
+        let kernel = &self.kernel;
+        let block = Packer::left_words(kernel, self.rows.div_ceil(kernel.rows));
         let step = match self.layout {
             PanelLayout::Rows => ROW,
             PanelLayout::Steps => KC.min(self.columns.div_ceil(self.precision.group()) - word),
@@ -206,7 +209,7 @@ impl PackedMatrix {
     /// The micro-panel of a right factor that begins at `column`, a multiple of the kernel's, in the block that begins
     /// at that word.
     pub(crate) fn right(&self, column: usize, word: usize) -> *const u32 {
-        let width = micro::kernel(self.precision).columns;
+        let width = self.kernel.columns;
         let len = KC.min(self.rows.div_ceil(self.precision.group()) - word);
         let padded = self.columns.next_multiple_of(width);
         self.panels.as_ptr().wrapping_add(word * padded + column * len)
@@ -214,7 +217,7 @@ impl PackedMatrix {
 
     /// Sums of the columns from `column` on.
     pub(crate) fn sums(&self, column: usize) -> *const i32 {
-        let padded = self.columns.next_multiple_of(micro::kernel(self.precision).columns);
+        let padded = self.columns.next_multiple_of(self.kernel.columns);
         let words = self.rows.div_ceil(self.precision.group());
         self.panels.as_ptr().wrapping_add(padded * words + column).cast()
     }

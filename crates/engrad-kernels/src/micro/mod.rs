@@ -35,16 +35,24 @@ pub(crate) enum PanelLayout {
 /// Where a tile's result goes: `c = alpha · tile + beta · c`. Whole words of integer tiles are added if `beta` is not
 /// zero, and `alpha` is not used.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Out {
+pub(crate) struct Out<'a> {
     pub(crate) c: *mut f32,
     pub(crate) row_stride: usize,
     pub(crate) alpha: f32,
     pub(crate) beta: f32,
+    /// Lines that later tiles read: asked for on the way, one each [`PER_LINE`] steps.
+    pub(crate) ahead: &'a [*const u8],
 }
+
+/// Steps of the inner loop for each line asked for ahead of time: often enough to bring a block's memory while the one
+/// before it is computed, and too seldom to fill the processor's queue of missing lines.
+pub(crate) const PER_LINE: usize = 8;
+/// Most lines that a tile asks for.
+pub(crate) const KC_LINES: usize = KC / PER_LINE;
 
 /// Computes `rows` × `columns` numbers (`columns` of the kernel) over `k` words.
 pub(crate) type Run =
-    unsafe fn(rows: usize, layout: PanelLayout, k: usize, a: *const u32, b: *const u32, out: &Out);
+    unsafe fn(rows: usize, layout: PanelLayout, k: usize, a: *const u32, b: *const u32, out: &Out<'_>);
 
 /// Instruction sets, as far as packing needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +116,9 @@ trait Lanes: Copy {
     /// Asks for a line to write soon.
     #[inline(always)]
     fn prefetch(_: *const f32) {}
+    /// Asks for a line to read after some tiles.
+    #[inline(always)]
+    fn prefetch_far(_: *const u8) {}
 }
 
 /// The tile: `R` rows by `V` vectors of columns. `STEP` words from one inner step of A to the next, `A_ROW` from one
@@ -120,7 +131,7 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize, const A_ROW: usize, con
     k: usize,
     a: *const u32,
     b: *const u32,
-    out: &Out,
+    out: &Out<'_>,
 ) {
     // SAFETY: offsets stay inside the panels and the result by contract.
     unsafe {
@@ -131,19 +142,30 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize, const A_ROW: usize, con
         }
         let mut sums = [[L::zero(); V]; R];
         let (mut a, mut b) = (a, b);
-        for _ in 0..k {
-            let mut columns = [L::load(b); V];
-            for (j, column) in columns.iter_mut().enumerate().skip(1) {
-                *column = L::load(b.add(j * L::LANES));
-            }
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let x = L::splat(a.add(i * A_ROW));
-                for (sum, &column) in sums.iter_mut().zip(&columns) {
-                    *sum = L::multiply_add(*sum, x, column);
+        let (mut left, mut lines) = (k, out.ahead.iter());
+        while left > 0 {
+            let count = match lines.next() {
+                Some(&line) => {
+                    L::prefetch_far(line);
+                    PER_LINE.min(left)
                 }
+                None => left,
+            };
+            for _ in 0..count {
+                let mut columns = [L::load(b); V];
+                for (j, column) in columns.iter_mut().enumerate().skip(1) {
+                    *column = L::load(b.add(j * L::LANES));
+                }
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let x = L::splat(a.add(i * A_ROW));
+                    for (sum, &column) in sums.iter_mut().zip(&columns) {
+                        *sum = L::multiply_add(*sum, x, column);
+                    }
+                }
+                a = a.add(STEP);
+                b = b.add(V * L::LANES);
             }
-            a = a.add(STEP);
-            b = b.add(V * L::LANES);
+            left -= count;
         }
         for (i, sums) in sums.iter().enumerate() {
             for (j, &sum) in sums.iter().enumerate() {
@@ -162,14 +184,14 @@ macro_rules! micro_kernel {
             k: usize,
             a: *const u32,
             b: *const u32,
-            out: &$crate::micro::Out,
+            out: &$crate::micro::Out<'_>,
         ) {
             $(#[target_feature(enable = $feature)])?
             unsafe fn sized<const R: usize, const A_ROW: usize, const STEP: usize>(
                 k: usize,
                 a: *const u32,
                 b: *const u32,
-                out: &$crate::micro::Out,
+                out: &$crate::micro::Out<'_>,
             ) {
                 // SAFETY: passed on.
                 unsafe { $crate::micro::tile::<$lanes, R, $vectors, A_ROW, STEP>(k, a, b, out) }

@@ -93,6 +93,11 @@ macro_rules! prefetches {
             // SAFETY: a hint; any address will do.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
         }
+        #[inline(always)]
+        fn prefetch_far(address: *const u8) {
+            // SAFETY: a hint; any address will do.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
+        }
     };
 }
 

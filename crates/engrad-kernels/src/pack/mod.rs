@@ -65,9 +65,35 @@ impl Packer {
                 }
                 PanelLayout::Steps => {
                     let from = source.at(row0, k0);
-                    self.steps(source, from, source.column_stride, k, (rows, height), to);
+                    let panel = k.div_ceil(self.precision.group()) * height;
+                    self.steps(source, from, source.column_stride, k, (rows, height), (to, panel));
                 }
             }
+        }
+    }
+
+    /// Whether a right factor's columns are neighbours, so that [`Packer::right_steps`] packs it.
+    pub(crate) fn is_right_by_steps(source: &RawMatrix) -> bool {
+        source.column_stride == 1
+    }
+
+    /// Packs inner elements from `k0`, `k` of them, of `columns` columns from `column0`, which are neighbours, to all
+    /// their micro-panels, which are `panel` words apart: whole rows of the source are read at a time.
+    ///
+    /// # Safety
+    /// The part lies inside the source, which nothing writes; each micro-panel has the kernel's columns for each word of
+    /// `k` from `to` on.
+    pub(crate) unsafe fn right_steps(
+        &self,
+        source: &RawMatrix,
+        (k0, k): (usize, usize),
+        (column0, columns): (usize, usize),
+        (to, panel): (*mut u32, usize),
+    ) {
+        // SAFETY: passed on.
+        unsafe {
+            let from = source.at(k0, column0);
+            self.steps(source, from, source.row_stride, k, (columns, self.kernel.columns), (to, panel));
         }
     }
 
@@ -89,7 +115,7 @@ impl Packer {
         unsafe {
             if source.column_stride == 1 || columns == 1 {
                 let from = source.at(k0, column0);
-                self.steps(source, from, source.row_stride, k, (columns, width), to);
+                self.steps(source, from, source.row_stride, k, (columns, width), (to, 0));
                 return;
             }
             const CHUNK: usize = 16;
@@ -135,8 +161,8 @@ impl Packer {
         }
     }
 
-    /// `k` inner steps, `stride` elements apart, of `width` neighbours, to micro-panels of `height` words a step, of
-    /// which those past the last neighbour are zero.
+    /// `k` inner steps, `stride` elements apart, of `width` neighbours, to micro-panels of `height` words a step and
+    /// `panel` words from one to the next; words past the last neighbour are zero.
     ///
     /// # Safety
     /// The elements are there, and the words.
@@ -148,7 +174,7 @@ impl Packer {
         stride: usize,
         k: usize,
         (width, height): (usize, usize),
-        to: *mut u32,
+        (to, panel): (*mut u32, usize),
     ) {
         let group = self.precision.group();
         let words = k.div_ceil(group);
@@ -156,16 +182,16 @@ impl Packer {
         unsafe {
             #[cfg(target_arch = "x86_64")]
             if self.kernel.isa == Isa::Avx512 {
-                let steps = x86::Steps { to, width, height, stride: words * height, k };
+                let steps = x86::Steps { to, width, height, stride: panel, k };
                 return x86::steps(self.precision, source.element, from, stride, self.flip(), &steps);
             }
             let size = source.element.size();
             for w in 0..words {
                 let inner = group.min(k - w * group);
-                for (panel, start) in (0..width).step_by(height).enumerate() {
+                for (i, start) in (0..width).step_by(height).enumerate() {
                     let from = from.wrapping_add((w * group * stride + start) * size);
                     let own = height.min(width - start);
-                    let to = to.add((panel * words + w) * height);
+                    let to = to.add(i * panel + w * height);
                     match self.precision {
                         Precision::F32 => portable::step_f32(source.element, from, own, to, height),
                         Precision::Bf16 => {
