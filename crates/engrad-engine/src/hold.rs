@@ -1,5 +1,7 @@
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
+use smallvec::SmallVec;
+
 use crate::foreign::Memory;
 use crate::{ForeignMemory, Request, Surface};
 
@@ -7,7 +9,7 @@ use crate::{ForeignMemory, Request, Surface};
 /// not even read. The memory itself is not locked for the host, as devices demand.
 #[derive(Debug)]
 pub struct Hold<'a> {
-    held: Vec<Held<'a>>,
+    held: SmallVec<[Held<'a>; 24]>,
 }
 
 #[derive(Debug)]
@@ -26,6 +28,11 @@ impl Held<'_> {
 }
 
 impl Hold<'_> {
+    /// Calls `work` with each memory, inputs first, and whether it is held to be written.
+    pub(crate) fn each(&self, mut work: impl FnMut(&Memory, bool)) {
+        self.held.iter().for_each(|held| work(held.memory(), matches!(held, Held::Exclusive(_))));
+    }
+
     /// The foreign memories held, each once.
     pub fn memories(&self) -> impl Iterator<Item = &dyn ForeignMemory> {
         self.held.iter().filter_map(|held| held.memory().foreign())
@@ -38,7 +45,7 @@ impl Request {
     /// Nothing is held while waiting, so that a thread of the host may lock several surfaces in any order.
     pub fn hold(&self) -> Hold<'_> {
         'again: loop {
-            let mut held = Vec::with_capacity(self.inputs().len() + self.outputs().len());
+            let mut held = SmallVec::new();
             for (position, surface) in self.inputs().iter().enumerate() {
                 // One surface may serve several inputs; binding made sure that no output is among them.
                 if self.inputs()[..position].iter().any(|other| other.is_same(surface)) {

@@ -6,6 +6,7 @@
 //!
 //! This crate knows no back end, no transformer and no file format.
 
+mod access;
 mod engine;
 mod error;
 mod foreign;
@@ -13,6 +14,7 @@ mod hold;
 mod port;
 mod surface;
 
+pub use access::HostAccess;
 pub use engine::{Engine, EngineStatistics, Kernel, Request};
 pub use error::EngineError;
 pub use foreign::ForeignMemory;
