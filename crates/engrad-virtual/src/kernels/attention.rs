@@ -10,7 +10,7 @@
 use engrad_kernels::driver;
 use engrad_kernels::{ElementType, Precision, RawMatrix};
 
-use super::matmul::{Operand, Scratch, matrix, multiply, strided};
+use super::matmul::{How, Operand, Scratch, matrix, multiply, strided};
 use super::memory::Words;
 use super::softmax::normalise;
 use super::{Team, half, multiversion};
@@ -217,12 +217,15 @@ impl<'s, 'a> Head<'s, 'a> {
         last: bool,
     ) {
         let workspace = Scratch { shared: self.panels, local: || self.local };
-        let beta = if add { 1.0 } else { 0.0 };
+        let how = How {
+            precision: self.step.precision,
+            beta: if add { 1.0 } else { 0.0 },
+            round: self.step.round && last,
+            parallel: false,
+            follow: None,
+        };
         // SAFETY: passed on; panels and local words are this thread's.
-        unsafe {
-            let round = self.step.round && last;
-            multiply(strided((left, right)), result, self.step.precision, beta, round, false, &workspace);
-        }
+        unsafe { multiply(strided((left, right)), result, how, false, &workspace) };
     }
 
     /// Rows of scratch as a matrix.

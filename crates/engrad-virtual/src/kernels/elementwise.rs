@@ -4,7 +4,8 @@
 use engrad_mil::Op;
 
 use super::memory::Words;
-use super::{BLOCK, TASK, Team, half, math, multiversion, strided};
+use super::numbers::Numbers;
+use super::{BLOCK, half, math, multiversion, strided};
 use crate::layout::Layout;
 use crate::plan::View;
 
@@ -94,36 +95,51 @@ pub(crate) struct Map {
 }
 
 impl Map {
+    /// Views read, and views written.
+    pub(crate) fn views(&mut self) -> (Vec<&mut View>, Vec<&mut View>) {
+        (self.leaves.iter_mut().collect(), self.stores.iter_mut().map(|(_, view)| view).collect())
+    }
+
+    /// Numbers moved or computed.
+    pub(crate) fn work(&self) -> usize {
+        self.elements * (1 + self.instructions.len())
+    }
+
     /// Words of scratch a thread needs.
     pub(crate) fn scratch(&self) -> usize {
         (self.leaves.len() + self.instructions.len()) * BLOCK
     }
 }
 
-/// Runs a map. `words` gives the memory behind a view's base; `scratch` gives the calling thread's own
-/// [`Map::scratch`] words.
+/// Where the bases of views are.
+pub(crate) trait Memory<'a>: Sync {
+    /// What a leaf reads: working memory, constants or a port.
+    fn leaf(&self, view: &View) -> Numbers<'a>;
+    /// Working memory.
+    fn target(&self, view: &View) -> Words<'a>;
+}
+
+/// Computes `len` elements of a map from `start` on; `scratch` is [`Map::scratch`] words.
 ///
 /// # Safety
-/// The plan contract holds for the map under `words`, and scratch belongs to the thread alone.
-pub(crate) unsafe fn run<'a>(
+/// The plan contract holds for these elements in `memory`, and scratch belongs to the thread alone.
+pub(crate) unsafe fn range<'a>(
     map: &Map,
-    words: impl Fn(&View) -> Words<'a> + Sync + Send,
-    scratch: impl Fn() -> Words<'a> + Sync + Send,
-    team: Team,
+    memory: &impl Memory<'a>,
+    scratch: Words<'a>,
+    (start, len): (usize, usize),
 ) {
-    team.ranges(map.elements, TASK, |start, len| {
-        let blocks = Blocks { map, scratch: scratch() };
-        // Scalars fill their block once per task.
-        for (i, leaf) in map.leaves.iter().enumerate().filter(|(_, leaf)| leaf.layout.is_scalar()) {
-            // SAFETY: one element inside its base; the block is this leaf's own.
-            unsafe { blocks.leaf(i, BLOCK).fill(words(leaf).read(leaf.layout.offset, 1)[0]) };
-        }
-        for start in (start..start + len).step_by(BLOCK) {
-            let len = BLOCK.min(map.elements - start).min(BLOCK);
-            // SAFETY: by contract; tasks cover disjoint ranges.
-            unsafe { blocks.run(&words, start, len) };
-        }
-    });
+    let blocks = Blocks { map, scratch };
+    // Scalars fill their block once.
+    for (i, view) in map.leaves.iter().enumerate().filter(|(_, view)| view.layout.is_scalar()) {
+        // SAFETY: one element inside its base, repeated; the block is this leaf's own.
+        unsafe { blocks.leaf(i, BLOCK).fill(memory.leaf(view).at(view.layout.offset)) };
+    }
+    let end = start + len;
+    for start in (start..end).step_by(BLOCK) {
+        // SAFETY: by contract.
+        unsafe { blocks.run(memory, start, BLOCK.min(end - start)) };
+    }
 }
 
 struct Blocks<'a, 'm> {
@@ -139,47 +155,64 @@ impl<'a> Blocks<'a, '_> {
         unsafe { self.scratch.write(index * BLOCK, len) }
     }
 
-    /// # Safety
-    /// No other reference to this instruction's block is alive.
-    unsafe fn result(&self, index: usize, len: usize) -> &'a mut [f32] {
-        // SAFETY: as for leaves, whose blocks come first.
-        unsafe { self.scratch.write((self.map.leaves.len() + index) * BLOCK, len) }
+    /// Where an instruction's results are computed: where they are stored, if that is contiguous, or in a block.
+    fn place(&self, index: usize, memory: &impl Memory<'a>, start: usize) -> (Words<'a>, usize) {
+        let stored = self.map.stores.iter().find(|(source, target)| {
+            *source == Source::Instruction(index) && target.layout.is_contiguous() && self.map.elements > 1
+        });
+        match stored {
+            Some((_, target)) => (memory.target(target), target.layout.offset + start),
+            // Behind the leaves' blocks.
+            None => (self.scratch, (self.map.leaves.len() + index) * BLOCK),
+        }
     }
 
     /// # Safety
-    /// As [`run`].
-    unsafe fn run(&self, words: &impl Fn(&View) -> Words<'a>, start: usize, len: usize) {
+    /// As [`range`].
+    unsafe fn run(&self, memory: &impl Memory<'a>, start: usize, len: usize) {
         let map = self.map;
+        // A contiguous leaf in working memory is read where it is.
+        let in_place = |leaf: &View| match memory.leaf(leaf) {
+            Numbers::Words(words) if leaf.layout.is_contiguous() && map.elements > 1 => Some(words),
+            _ => None,
+        };
         for (i, leaf) in map.leaves.iter().enumerate() {
-            if !leaf.layout.is_contiguous() && !leaf.layout.is_scalar() {
+            if !leaf.layout.is_scalar() && in_place(leaf).is_none() {
                 // SAFETY: the view lies inside its base; the block is this leaf's own.
-                unsafe { strided::gather(words(leaf), &leaf.layout, start, self.leaf(i, len)) };
+                unsafe { memory.leaf(leaf).gather(&leaf.layout, start, self.leaf(i, len)) };
             }
         }
+        let place = |index: usize| self.place(index, memory, start);
         let find = |source: Source| -> &[f32] {
-            // SAFETY: a contiguous leaf is read where it is, inside its base and unwritten during the step; other
-            // blocks were filled before, and are not written again before the next block.
-            unsafe {
-                match source {
-                    Source::Leaf(i) if map.leaves[i].layout.is_contiguous() && map.elements > 1 => {
-                        words(&map.leaves[i]).read(map.leaves[i].layout.offset + start, len)
-                    }
-                    Source::Leaf(i) => self.scratch.read(i * BLOCK, len),
-                    Source::Instruction(i) => self.scratch.read((map.leaves.len() + i) * BLOCK, len),
-                }
-            }
+            let (words, at) = match source {
+                Source::Leaf(i) => match in_place(&map.leaves[i]) {
+                    Some(words) => (words, map.leaves[i].layout.offset + start),
+                    None => (self.scratch, i * BLOCK),
+                },
+                Source::Instruction(i) => place(i),
+            };
+            // SAFETY: leaves are inside their base and unwritten meanwhile; blocks and results were filled before and are
+            // not written again before the next block.
+            unsafe { words.read(at, len) }
         };
         for (i, instruction) in map.instructions.iter().enumerate() {
-            // SAFETY: operands are leaves or earlier instructions, so nothing refers to this block.
-            let out = unsafe { self.result(i, len) };
+            let (to, at) = place(i);
+            // SAFETY: operands are leaves or earlier instructions, so nothing refers to this place; tasks write disjoint
+            // ranges of the targets.
+            let out = unsafe { to.write(at, len) };
             apply(instruction.function, find(instruction.x), find(instruction.y), out);
             if instruction.round {
                 half::round(out);
             }
         }
         for (source, target) in &map.stores {
+            if let Source::Instruction(i) = *source
+                && place(i) == (memory.target(target), target.layout.offset + start)
+            {
+                continue; // computed there
+            }
             // SAFETY: the target lies inside its base, is not read in this step, and tasks write disjoint ranges.
-            unsafe { store(words(target), &target.layout, start, find(*source)) };
+            unsafe { store(memory.target(target), &target.layout, start, find(*source)) };
         }
     }
 }

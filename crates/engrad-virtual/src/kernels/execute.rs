@@ -1,14 +1,18 @@
 //! One evaluation: the plan's steps in order.
 
-use engrad_engine::{ReadGuard, Request};
+use engrad_engine::{HostAccess, Request};
 use engrad_kernels::{ElementType, Factor, RawMatrix};
 use engrad_mil::DType;
 
-use super::matmul::Operand;
+use super::elementwise::Memory;
+use super::follow::Following;
+use super::matmul::{Operand, SharedPanels};
 use super::memory::{ALIGNMENT_WORDS, Arena, Words};
+use super::numbers::Numbers;
 use super::panels::PanelCache;
-use super::{Team, attention, elementwise, matmul, ports, reduce, softmax};
-use crate::plan::{Base, Plan, Step, View};
+use super::ports::Output;
+use super::{Team, attention, matmul, ports, reduce, softmax};
+use crate::plan::{Base, Plan, Planned, Step, View};
 
 /// Words of arena that a plan needs on a pool of that many threads: its values, scratch that threads share, and
 /// scratch for each.
@@ -28,99 +32,101 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &Pan
     let scratch_start = shared_start + plan.shared;
     debug_assert!(arena.len() >= scratch_start + plan.scratch);
     let arena = arena.words();
-    let constants = Words::constant(&plan.constants);
-    let words = |view: &View| match view.base {
-        Base::Constants => constants,
-        // Placing left no other base but ports, which steps that read them handle.
-        _ => arena,
+    let access = request.access();
+    let access = &access;
+    let memory = &Bases { plan, access, arena, constants: Words::constant(&plan.constants) };
+    let words = |view: &View| memory.target(view);
+    // Products and attention read ports in place.
+    let operand = |view: &View| match view.base {
+        Base::Port(port) => Operand {
+            data: access.input(port).as_ptr(),
+            element: match plan.inputs[port].ty.dtype {
+                DType::Fp16 => ElementType::F16,
+                _ => ElementType::F32,
+            },
+        },
+        // SAFETY: views have elements.
+        _ => unsafe { Operand::words(words(view)) },
     };
-    let scratch = || {
-        let thread = match team {
-            Team::Caller => 0,
-            Team::Pool => rayon::current_thread_index().unwrap_or(0),
-        };
-        // SAFETY: the arena ends with scratch for each thread.
-        unsafe { arena.part(scratch_start + thread * plan.scratch, plan.scratch) }
+    let thread = || match team {
+        Team::Caller => 0,
+        Team::Pool => rayon::current_thread_index().unwrap_or(0),
     };
-    for step in &plan.steps {
+    // SAFETY: the arena ends with scratch for each thread.
+    let scratch = || unsafe { arena.part(scratch_start + thread() * plan.scratch, plan.scratch) };
+    let output = |port: usize| Output::new(&plan.outputs[port], access.output(port).0);
+    // SAFETY: these words are for panels alone.
+    let mut shared = SharedPanels::new(unsafe { arena.part(shared_start, plan.shared) });
+    for Planned { step, followers } in &plan.steps {
+        if !matches!(step, Step::Matmul(_)) {
+            shared.forget();
+        }
+        let behind = step.scratch().0.next_multiple_of(ALIGNMENT_WORDS);
+        // SAFETY: scratch is as long as the step and its followers need, one behind the other.
+        let scratch_of_followers = || unsafe { scratch().part(behind, plan.scratch - behind) };
+        let following = Following { followers, memory, scratch: scratch_of_followers, output };
         // SAFETY: the plan was checked when it was made, and the arena is as long as it was checked for. A thread's
-        // scratch is its own: work on it never yields to another task.
+        // scratch is its own: work on it never yields to another task. All surfaces are held.
         unsafe {
             match step {
                 Step::Load(s) => {
-                    let (port, surface) = (&plan.inputs[s.port], &request.inputs()[s.port]);
+                    let (port, surface) = (&plan.inputs[s.port], access.input(s.port));
                     ports::load(s, port, surface, words(&s.target), team);
                 }
-                Step::Map(s) => elementwise::run(s, words, scratch, team),
+                Step::Map(s) => following.after_map(s, scratch, team),
                 Step::Matmul(s) => {
-                    // Locks are held while the product reads ports in place.
-                    let locked = lock(plan, request, [&s.x, &s.y]);
-                    let [x, y] = locked.operands;
-                    let x = x.unwrap_or_else(|| Operand::words(words(&s.x)));
-                    let y = y.unwrap_or_else(|| Operand::words(words(&s.y)));
-                    let shared = arena.part(shared_start, plan.shared);
+                    let [x, y] = [&s.x, &s.y].map(operand);
                     let panels = |operand: usize, matrix: &RawMatrix, factor: Factor| {
                         let (view, data) = if operand == 0 { (&s.x, x.data) } else { (&s.y, y.data) };
                         let Base::Port(port) = view.base else { return None };
                         let place = (&request.inputs()[port], matrix.data.addr() - data.addr());
                         cache.get(place, matrix, factor, s.precision, team == Team::Pool)
                     };
-                    matmul::run(s, (x, y), words(&s.target), shared, scratch, panels, team);
-                    drop(locked.guards);
+                    let follow = |start: usize, len: usize| following.range(start, len);
+                    let follow: Option<&(dyn Fn(usize, usize) + Sync)> =
+                        if followers.is_empty() { None } else { Some(&follow) };
+                    let work = (team, follow);
+                    matmul::run(s, (x, y), words(&s.target), &mut shared, scratch, panels, work);
                 }
                 Step::Attention(s) => {
-                    let d_result = s.gradients.as_ref().map_or(&s.value, |g| &g.d_result);
-                    let views = [&s.query, &s.key, &s.value, d_result];
-                    let locked = lock(plan, request, views);
-                    let operand =
-                        |i: usize| locked.operands[i].unwrap_or_else(|| Operand::words(words(views[i])));
                     let memory = attention::Memory {
-                        query: operand(0),
-                        key: operand(1),
-                        value: operand(2),
-                        d_result: s.gradients.as_ref().map(|_| operand(3)),
+                        query: operand(&s.query),
+                        key: operand(&s.key),
+                        value: operand(&s.value),
+                        d_result: s.gradients.as_ref().map(|g| operand(&g.d_result)),
                         target: words(&s.target),
                     };
                     attention::run(s, &memory, scratch, team);
-                    drop(locked.guards);
                 }
                 Step::Softmax(s) => softmax::run(s, words(&s.source), words(&s.target), team),
                 Step::Reduce(s) => reduce::run(s, words(&s.kept), words(&s.target), team),
-                Step::Store(s) => {
-                    let (port, surface) = (&plan.outputs[s.port], &request.outputs()[s.port]);
-                    ports::store(s, port, surface, words(&s.source), team);
-                }
+                Step::Store(s) => ports::store(s, output(s.port), words(&s.source), team),
             }
         }
     }
 }
 
-/// Input ports locked for a step, and the elements of each of its operands.
-struct Locked<'r, const N: usize> {
-    guards: [Option<ReadGuard<'r>>; N],
-    operands: [Option<Operand>; N],
+/// What the bases of a plan's views stand for in one evaluation.
+struct Bases<'a, 'r> {
+    plan: &'a Plan,
+    access: &'a HostAccess<'r>,
+    arena: Words<'a>,
+    constants: Words<'a>,
 }
 
-/// Locks the ports among the views. A surface is locked once: a second lock by the same thread could wait for a writer
-/// that waits for the first.
-fn lock<'r, const N: usize>(plan: &Plan, request: &'r Request, views: [&View; N]) -> Locked<'r, N> {
-    let mut locked = Locked { guards: [const { None }; N], operands: [None; N] };
-    for (i, view) in views.iter().enumerate() {
-        let Base::Port(port) = view.base else { continue };
-        let surface = &request.inputs()[port];
-        let element = match plan.inputs[port].ty.dtype {
-            DType::Fp16 => ElementType::F16,
-            _ => ElementType::F32,
-        };
-        let again = views[..i].iter().zip(&locked.operands).find_map(|(other, operand)| match other.base {
-            Base::Port(other) if request.inputs()[other].is_same(surface) => *operand,
-            _ => None,
-        });
-        let data = match again {
-            Some(operand) => operand.data,
-            None => locked.guards[i].insert(surface.read()).bytes().as_ptr(),
-        };
-        locked.operands[i] = Some(Operand { data, element });
+impl<'a> Memory<'a> for Bases<'a, '_> {
+    fn leaf(&self, view: &View) -> Numbers<'a> {
+        match view.base {
+            Base::Port(port) => Numbers::of_surface(self.access.input(port), self.plan.inputs[port].ty.dtype),
+            _ => Numbers::Words(self.target(view)),
+        }
     }
-    locked
+
+    fn target(&self, view: &View) -> Words<'a> {
+        match view.base {
+            Base::Constants => self.constants,
+            // Placing left no other base but ports, which steps that read them handle.
+            _ => self.arena,
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! fp16 ↔ f32 over slices, and rounding of f32 to fp16 precision: nearest, ties to even, overflow to infinity,
 //! subnormals kept, NaN kept and quieted.
 //!
-//! Two implementations, the processor's conversions (F16C) and integer arithmetic, agree bit for bit; a test runs
+//! Two implementations, the processor's conversions (F16C, AVX-512) and integer arithmetic, agree bit for bit; a test runs
 //! every fp16 number and the neighbourhood of every rounding boundary through both.
 
 use ::half::f16;
@@ -10,9 +10,15 @@ use ::half::slice::HalfFloatSliceExt;
 /// Rounds each number to the nearest fp16 number.
 pub(crate) fn round(values: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
+    if super::has_avx512() {
+        // SAFETY: the features were detected.
+        unsafe { x86::sixteen::round(values) };
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
     if super::has_avx2() {
         // SAFETY: the features were detected.
-        unsafe { x86::round(values) };
+        unsafe { x86::eight::round(values) };
         return;
     }
     values.iter_mut().for_each(|v| *v = round_one(*v));
@@ -21,9 +27,15 @@ pub(crate) fn round(values: &mut [f32]) {
 /// Converts fp16 to f32, exactly. The slices are of equal length.
 pub(crate) fn widen(from: &[f16], to: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
+    if super::has_avx512() {
+        // SAFETY: the features were detected.
+        unsafe { x86::sixteen::widen(from, to) };
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
     if super::has_avx2() {
         // SAFETY: the features were detected.
-        unsafe { x86::widen(from, to) };
+        unsafe { x86::eight::widen(from, to) };
         return;
     }
     let len = from.len().min(to.len());
@@ -33,9 +45,15 @@ pub(crate) fn widen(from: &[f16], to: &mut [f32]) {
 /// Converts f32 to fp16, rounding. The slices are of equal length.
 pub(crate) fn narrow(from: &[f32], to: &mut [f16]) {
     #[cfg(target_arch = "x86_64")]
+    if super::has_avx512() {
+        // SAFETY: the features were detected.
+        unsafe { x86::sixteen::narrow(from, to) };
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
     if super::has_avx2() {
         // SAFETY: the features were detected.
-        unsafe { x86::narrow(from, to) };
+        unsafe { x86::eight::narrow(from, to) };
         return;
     }
     let len = from.len().min(to.len());
@@ -61,57 +79,86 @@ pub(crate) fn round_one(value: f32) -> f32 {
     f32::from_bits(sign | if magnitude > INFINITY { nan } else { number })
 }
 
+/// The processor's conversions, eight or sixteen numbers at a time.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{
-        _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_storeu_si128, _mm256_cvtph_ps, _mm256_cvtps_ph,
-        _mm256_loadu_ps, _mm256_storeu_ps,
-    };
+    use std::arch::x86_64::*;
 
     use ::half::f16;
 
-    const LANES: usize = 8;
-
-    #[target_feature(enable = "avx2,f16c")]
-    pub(super) fn round(values: &mut [f32]) {
-        let mut lanes = values.chunks_exact_mut(LANES);
-        for lane in &mut lanes {
-            // SAFETY: the chunk has eight numbers; unaligned access is used.
-            unsafe {
-                let half = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(lane.as_ptr()));
-                _mm256_storeu_ps(lane.as_mut_ptr(), _mm256_cvtph_ps(half));
+    macro_rules! conversions {
+        ($lanes:literal, $feature:literal, $load:ident, $store:ident, $load_half:ident, $store_half:ident,
+         $widen:ident, $narrow:ident) => {
+            #[target_feature(enable = $feature)]
+            pub(in super::super) fn round(values: &mut [f32]) {
+                let (lanes, rest) = values.as_chunks_mut::<$lanes>();
+                for lane in lanes {
+                    // SAFETY: the chunk has a vector's numbers; unaligned access is used.
+                    unsafe {
+                        let half = $narrow::<_MM_FROUND_TO_NEAREST_INT>($load(lane.as_ptr()));
+                        $store(lane.as_mut_ptr(), $widen(half));
+                    }
+                }
+                rest.iter_mut().for_each(|v| *v = super::super::round_one(*v));
             }
-        }
-        lanes.into_remainder().iter_mut().for_each(|v| *v = super::round_one(*v));
+
+            #[target_feature(enable = $feature)]
+            pub(in super::super) fn widen(from: &[f16], to: &mut [f32]) {
+                let ((from, from_rest), (to, to_rest)) =
+                    (from.as_chunks::<$lanes>(), to.as_chunks_mut::<$lanes>());
+                for (from, to) in from.iter().zip(to) {
+                    // SAFETY: both chunks have a vector's numbers; unaligned access is used.
+                    unsafe { $store(to.as_mut_ptr(), $widen($load_half(from.as_ptr().cast()))) };
+                }
+                for (from, to) in from_rest.iter().zip(to_rest) {
+                    *to = from.to_f32();
+                }
+            }
+
+            #[target_feature(enable = $feature)]
+            pub(in super::super) fn narrow(from: &[f32], to: &mut [f16]) {
+                let ((from, from_rest), (to, to_rest)) =
+                    (from.as_chunks::<$lanes>(), to.as_chunks_mut::<$lanes>());
+                for (from, to) in from.iter().zip(to) {
+                    // SAFETY: both chunks have a vector's numbers; unaligned access is used.
+                    unsafe {
+                        let half = $narrow::<_MM_FROUND_TO_NEAREST_INT>($load(from.as_ptr()));
+                        $store_half(to.as_mut_ptr().cast(), half);
+                    }
+                }
+                for (from, to) in from_rest.iter().zip(to_rest) {
+                    *to = f16::from_f32(*from);
+                }
+            }
+        };
     }
 
-    #[target_feature(enable = "avx2,f16c")]
-    pub(super) fn widen(from: &[f16], to: &mut [f32]) {
-        let (mut from, mut to) = (from.chunks_exact(LANES), to.chunks_exact_mut(LANES));
-        for (from, to) in (&mut from).zip(&mut to) {
-            // SAFETY: both chunks have eight numbers; unaligned access is used.
-            unsafe {
-                _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast())))
-            };
-        }
-        for (from, to) in from.remainder().iter().zip(to.into_remainder()) {
-            *to = from.to_f32();
-        }
+    pub(super) mod eight {
+        use super::*;
+        conversions!(
+            8,
+            "avx2,f16c",
+            _mm256_loadu_ps,
+            _mm256_storeu_ps,
+            _mm_loadu_si128,
+            _mm_storeu_si128,
+            _mm256_cvtph_ps,
+            _mm256_cvtps_ph
+        );
     }
 
-    #[target_feature(enable = "avx2,f16c")]
-    pub(super) fn narrow(from: &[f32], to: &mut [f16]) {
-        let (mut from, mut to) = (from.chunks_exact(LANES), to.chunks_exact_mut(LANES));
-        for (from, to) in (&mut from).zip(&mut to) {
-            // SAFETY: both chunks have eight numbers; unaligned access is used.
-            unsafe {
-                let half = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(from.as_ptr()));
-                _mm_storeu_si128(to.as_mut_ptr().cast(), half);
-            }
-        }
-        for (from, to) in from.remainder().iter().zip(to.into_remainder()) {
-            *to = f16::from_f32(*from);
-        }
+    pub(super) mod sixteen {
+        use super::*;
+        conversions!(
+            16,
+            "avx512f",
+            _mm512_loadu_ps,
+            _mm512_storeu_ps,
+            _mm256_loadu_si256,
+            _mm256_storeu_si256,
+            _mm512_cvtph_ps,
+            _mm512_cvtps_ph
+        );
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Neither the order of any sum nor a bit of the result depends on the number of threads.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use engrad_kernels::driver::{self, Finish, Product, Workspace};
@@ -64,6 +65,11 @@ impl Matmul {
         column > 1 && row == 1
     }
 
+    /// Whether it is one product whose elements stand in order, so that ranges of them can be gone on with.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.batch() == 1 && self.target.layout.collapse().is_contiguous() && !self.transposes()
+    }
+
     /// Rows, columns and inner extent as the driver sees them.
     fn size(&self) -> (usize, usize, usize) {
         let [.., m, n] = five(self.target.layout.shape());
@@ -97,19 +103,62 @@ impl Matmul {
 /// Products in a batch from which on each is one task: enough to keep many cores busy.
 const BATCH_TASKS: usize = 8;
 
-/// Rounds tiles to fp16.
-struct Round(bool);
+/// Rounds tiles to fp16, and goes on with whole rows where they are contiguous.
+struct Ending<'f> {
+    round: bool,
+    /// Elements of a row, and what follows on ranges of elements.
+    follow: Option<(usize, &'f (dyn Fn(usize, usize) + Sync))>,
+}
 
-impl Finish for Round {
+impl Finish for Ending<'_> {
     #[inline]
     unsafe fn tile(&self, _: (usize, usize), (rows, columns): (usize, usize), c: *mut f32, stride: usize) {
-        if self.0 {
+        if self.round {
             for row in 0..rows {
                 // SAFETY: a row of a tile that the caller owns.
                 half::round(unsafe { std::slice::from_raw_parts_mut(c.add(row * stride), columns) });
             }
         }
     }
+
+    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>) {
+        let Some((width, follow)) = self.follow else { return };
+        if columns.len() == width {
+            follow(rows.start * width, rows.len() * width);
+        } else {
+            rows.for_each(|row| follow(row * width + columns.start, columns.len()));
+        }
+    }
+}
+
+/// Words that the threads share for the panels of a product's right factor, and whose panels they hold.
+pub(crate) struct SharedPanels<'s> {
+    words: Words<'s>,
+    holds: Option<(RawMatrix, Precision)>,
+}
+
+impl<'s> SharedPanels<'s> {
+    pub(crate) fn new(words: Words<'s>) -> Self {
+        Self { words, holds: None }
+    }
+
+    /// What the panels were made of may have changed.
+    pub(crate) fn forget(&mut self) {
+        self.holds = None;
+    }
+}
+
+/// How a product is computed.
+#[derive(Clone, Copy)]
+pub(super) struct How<'f> {
+    pub(super) precision: Precision,
+    /// Factor of what the result held.
+    pub(super) beta: f32,
+    /// Whether results are rounded to fp16.
+    pub(super) round: bool,
+    pub(super) parallel: bool,
+    /// Called for ranges of elements of a contiguous result, each once they are complete.
+    pub(super) follow: Option<&'f (dyn Fn(usize, usize) + Sync)>,
 }
 
 /// Scratch of a product: parts of the arena.
@@ -132,8 +181,9 @@ unsafe impl<'s, S: Fn() -> Words<'s> + Sync> Workspace for Scratch<'s, S> {
     }
 }
 
-/// Runs a product. `shared` is [`Matmul::shared`] words; `scratch` gives the calling thread's own
-/// [`Matmul::scratch`] words; `panels` may give the panels of an operand (0 for x, 1 for y) that were packed before.
+/// Runs a product. `shared` has [`Matmul::shared`] words, and may hold the panels of the right factor from the step before;
+/// `scratch` gives the calling thread's own
+/// [`Matmul::scratch`] words; `follow`, if [`Matmul::has_rows`], is called for ranges of the result; `panels` may give the panels of an operand (0 for x, 1 for y) that were packed before.
 ///
 /// # Safety
 /// The plan contract holds for the step, operands are the memory behind its views, and scratch belongs to the step,
@@ -142,10 +192,10 @@ pub(crate) unsafe fn run<'a>(
     step: &Matmul,
     (x, y): (Operand, Operand),
     target: Words<'a>,
-    shared: Words<'a>,
+    shared: &mut SharedPanels<'a>,
     scratch: impl Fn() -> Words<'a> + Sync + Send,
     panels: impl Fn(usize, &RawMatrix, Factor) -> Option<Arc<PackedMatrix>>,
-    team: Team,
+    (team, follow): (Team, Option<&(dyn Fn(usize, usize) + Sync)>),
 ) {
     let [a, b, c, ..] = five(step.target.layout.shape());
     let at = |batch: usize| [batch / c / b, batch / c % b, batch % c];
@@ -155,7 +205,7 @@ pub(crate) unsafe fn run<'a>(
         let index = at(batch);
         ((matrix(&step.x, x, index), matrix(&step.y, y, index)), matrix(&step.target, result, index))
     };
-    let (precision, round) = (step.precision, step.round);
+    let how = How { precision: step.precision, beta: 0.0, round: step.round, parallel: false, follow: None };
     if step.splits_batch() {
         let local = driver::local_words();
         team.each(a * b * c, |batch| {
@@ -165,12 +215,13 @@ pub(crate) unsafe fn run<'a>(
             // lie in their memory, by contract.
             unsafe {
                 let both = Scratch { shared: own.part(local, step.scratch() - local), local: || own };
-                multiply(strided(factors), result, precision, 0.0, round, false, &both);
+                multiply(strided(factors), result, how, false, &both);
             }
         });
         return;
     }
-    let workspace = Scratch { shared, local: scratch };
+    let how = How { parallel: team.is_parallel(), follow, ..how };
+    let workspace = Scratch { shared: shared.words, local: scratch };
     for batch in 0..a * b * c {
         let ((x, y), result) = matrices(batch);
         let transposes = is_transposed(&result);
@@ -183,13 +234,26 @@ pub(crate) unsafe fn run<'a>(
             _ => None,
         };
         let packed = [find(0, &x), find(1, &y)];
-        let [x, y] = [(x, &packed[0]), (y, &packed[1])].map(|(matrix, packed)| match packed {
-            Some(packed) => Source::Packed(packed),
-            None => Source::Strided(matrix),
-        });
-        // SAFETY: by contract; panels are those of the operands.
-        unsafe { multiply((x, y), result, precision, 0.0, round, team.is_parallel(), &workspace) };
+        let factors = (source(x, packed[0].as_deref()), source(y, packed[1].as_deref()));
+        let right = if transposes { (&x, packed[0].is_some()) } else { (&y, packed[1].is_some()) };
+        let right = match right {
+            (matrix, false) if transposes => Some((matrix.transposed(), step.precision)),
+            (matrix, false) => Some((*matrix, step.precision)),
+            // The shared words are left as they are.
+            (_, true) => None,
+        };
+        let ready = right.is_some() && right == shared.holds;
+        // SAFETY: by contract; packed factors are those of the operands, and what the shared words hold was packed by
+        // the step before, which wrote neither factor of this one.
+        unsafe { multiply(factors, result, how, ready, &workspace) };
+        if right.is_some() {
+            shared.holds = right.filter(|_| driver::right_stays(step.size(), step.precision));
+        }
     }
+}
+
+fn source(matrix: RawMatrix, packed: Option<&PackedMatrix>) -> Source<'_> {
+    packed.map_or(Source::Strided(matrix), Source::Packed)
 }
 
 pub(super) fn strided((x, y): (RawMatrix, RawMatrix)) -> (Source<'static>, Source<'static>) {
@@ -207,14 +271,12 @@ fn is_transposed(result: &RawMatrix) -> bool {
 /// # Safety
 /// The matrices are in memory that nothing else writes, the result in memory that nothing else touches; it is of f32,
 /// and apart from the factors; packed factors were packed for the side they are on, which is the other one if the result
-/// is computed as its transpose. The workspace has the words that the driver wants for this size, either way around.
+/// is computed as its transpose; if that is said to be packed, the workspace's shared words hold its panels. The workspace has the words that the driver wants for this size, either way around.
 pub(super) unsafe fn multiply(
     (x, y): (Source<'_>, Source<'_>),
     result: RawMatrix,
-    precision: Precision,
-    beta: f32,
-    round: bool,
-    parallel: bool,
+    how: How<'_>,
+    right_is_packed: bool,
     workspace: &impl Workspace,
 ) {
     let turned = |source| match source {
@@ -229,7 +291,7 @@ pub(super) unsafe fn multiply(
     };
     let product = Product {
         size: (c.rows, c.columns, inner),
-        precision,
+        precision: how.precision,
         a,
         b,
         c: c.data.cast_mut().cast(),
@@ -237,9 +299,10 @@ pub(super) unsafe fn multiply(
         // A single column has no stride of its own.
         column_stride: c.column_stride.max(1),
         alpha: 1.0,
-        beta,
-        finish: &Round(round),
-        parallel,
+        beta: how.beta,
+        finish: &Ending { round: how.round, follow: how.follow.map(|follow| (c.columns, follow)) },
+        parallel: how.parallel,
+        right_is_packed,
     };
     // SAFETY: passed on.
     unsafe { driver::run(&product, workspace) };

@@ -54,7 +54,7 @@ impl Drop for Arena {
 }
 
 /// Words that several threads may reach at once. Who touches what is decided by the plan contract.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Words<'a> {
     base: *mut f32,
     len: usize,
@@ -70,6 +70,13 @@ impl<'a> Words<'a> {
     /// Words that are only ever read: writing through it is against the contract of [`Words::write`].
     pub(crate) fn constant(words: &'a [f32]) -> Self {
         Self { base: words.as_ptr().cast_mut(), len: words.len(), owner: std::marker::PhantomData }
+    }
+
+    /// The words of a surface that is only read, as [`Words::constant`].
+    pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
+        // SAFETY: every pattern is a number.
+        let (_, words, _) = unsafe { bytes.align_to::<f32>() };
+        Self::constant(words)
     }
 
     /// The part from `start` of `len` words.

@@ -14,10 +14,12 @@
 pub(crate) mod attention;
 pub(crate) mod elementwise;
 pub(crate) mod execute;
+mod follow;
 pub(crate) mod half;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod memory;
+mod numbers;
 pub(crate) mod panels;
 pub(crate) mod ports;
 pub(crate) mod reduce;
@@ -59,18 +61,10 @@ impl Team {
     fn ranges(self, elements: usize, size: usize, task: impl Fn(usize, usize) + Sync + Send) {
         self.each(elements.div_ceil(size), |i| task(i * size, size.min(elements - i * size)));
     }
-
-    /// Calls `task(position, chunk)` for each chunk of `size` elements, the last one shorter.
-    fn chunks<T: Send>(self, all: &mut [T], size: usize, task: impl Fn(usize, &mut [T]) + Sync + Send) {
-        match self {
-            Self::Caller => all.chunks_mut(size).enumerate().for_each(|(i, chunk)| task(i, chunk)),
-            Self::Pool => all.par_chunks_mut(size).enumerate().for_each(|(i, chunk)| task(i, chunk)),
-        }
-    }
 }
 
-/// Defines functions whose bodies are compiled twice: for the baseline of the target, and on x86-64 for AVX2, chosen
-/// at run time. Both do the same operations in the same order (no fused multiply-add), so results agree bit for bit.
+/// Defines functions whose bodies are compiled for the baseline of the target, and on x86-64 for AVX2 and AVX-512, chosen
+/// at run time. All do the same operations in the same order (no fused multiply-add), so results agree bit for bit.
 macro_rules! multiversion {
     ($( $(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block )*) => { $(
         $(#[$meta])*
@@ -81,6 +75,12 @@ macro_rules! multiversion {
             {
                 #[target_feature(enable = "avx2,f16c")]
                 fn wide($($arg: $ty),*) $(-> $ret)? { portable($($arg),*) }
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,f16c")]
+                fn wider($($arg: $ty),*) $(-> $ret)? { portable($($arg),*) }
+                if $crate::kernels::has_avx512() {
+                    // SAFETY: the features were detected.
+                    return unsafe { wider($($arg),*) };
+                }
                 if $crate::kernels::has_avx2() {
                     // SAFETY: the features were detected.
                     return unsafe { wide($($arg),*) };
@@ -91,6 +91,15 @@ macro_rules! multiversion {
     )* };
 }
 pub(crate) use multiversion;
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn has_avx512() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512bw")
+        && std::arch::is_x86_feature_detected!("avx512vl")
+        && std::arch::is_x86_feature_detected!("avx512dq")
+}
 
 #[cfg(target_arch = "x86_64")]
 #[inline]

@@ -1,10 +1,13 @@
 //! Between ports and working memory: fp16 surfaces are widened on the way in, rounded on the way out.
 
-use engrad_engine::{Port, Surface};
+use ::half::f16;
+use engrad_engine::Port;
 use engrad_mil::DType;
 
 use super::memory::Words;
+use super::numbers::Numbers;
 use super::{BLOCK, TASK, Team, half, strided};
+use crate::layout::Layout;
 use crate::plan::View;
 
 /// Part of an input port brought into a dense buffer.
@@ -24,75 +27,100 @@ pub(crate) struct Store {
     pub(crate) source: View,
 }
 
-/// Runs a load. A surface too small for its port (which binding refuses) is not read.
+/// Runs a load from the bytes of a port's surface.
 ///
 /// # Safety
-/// The plan contract holds for the step.
-pub(crate) unsafe fn load(step: &Load, port: &Port, surface: &Surface, target: Words<'_>, team: Team) {
+/// The plan contract holds for the step, and the surface is one of the port's.
+pub(crate) unsafe fn load(step: &Load, port: &Port, surface: &[u8], target: Words<'_>, team: Team) {
     let layout = &step.source.layout;
-    let guard = surface.read();
-    if guard.bytes().len() < port.bytes() {
-        return;
-    }
     let base = step.target.layout.offset;
+    let surface = Numbers::of_surface(surface, port.ty.dtype);
     team.ranges(layout.elements(), TASK, |start, len| {
-        // SAFETY: the target is dense, inside its base, and tasks have disjoint ranges of it.
-        let out = unsafe { target.write(base + start, len) };
-        if port.ty.dtype == DType::Fp32 {
-            // SAFETY: the view lies inside the port, whose size was checked; the guard keeps writers out.
-            unsafe { strided::gather(Words::constant(guard.fp32()), layout, start, out) };
+        // SAFETY: the target is dense, inside its base, and tasks have disjoint ranges of it; the view lies inside the
+        // port.
+        unsafe { surface.gather(layout, start, target.write(base + start, len)) };
+    });
+}
+
+/// The memory of an output port.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    data: *mut u8,
+    dtype: DType,
+    /// Elements of a row, and from one row to the next.
+    width: usize,
+    stride: usize,
+}
+
+// SAFETY: an address; `Output::store` states who may write what.
+unsafe impl Send for Output {}
+// SAFETY: as above.
+unsafe impl Sync for Output {}
+
+impl Output {
+    /// `data` is the surface's memory.
+    pub(crate) fn new(port: &Port, data: *mut u8) -> Self {
+        Self { data, dtype: port.ty.dtype, width: port.width(), stride: port.stride_elements() }
+    }
+
+    /// Stores `len` elements from `start` on. The padding of rows is left as it is.
+    ///
+    /// # Safety
+    /// The view lies inside its base and nothing writes that part of it meanwhile; nothing else touches these elements
+    /// of the port.
+    pub(crate) unsafe fn store(&self, layout: &Layout, source: Words<'_>, start: usize, len: usize) {
+        let end = start + len;
+        let mut at = start;
+        while at < end {
+            let (row, column) = (at / self.width, at % self.width);
+            // Rows without padding follow each other.
+            let count =
+                if self.stride == self.width { end - at } else { (self.width - column).min(end - at) };
+            let place = row * self.stride + column;
+            // SAFETY: the elements are the port's, and ours by contract.
+            unsafe {
+                match self.dtype {
+                    DType::Fp32 => {
+                        let out = std::slice::from_raw_parts_mut(self.data.cast::<f32>().add(place), count);
+                        strided::gather(source, layout, at, out);
+                    }
+                    _ => {
+                        let out = std::slice::from_raw_parts_mut(self.data.cast::<f16>().add(place), count);
+                        narrow(source, layout, at, out);
+                    }
+                }
+            }
+            at += count;
+        }
+    }
+}
+
+/// # Safety
+/// As [`Output::store`].
+unsafe fn narrow(source: Words<'_>, layout: &Layout, start: usize, out: &mut [f16]) {
+    // SAFETY: passed on.
+    unsafe {
+        if layout.is_contiguous() {
+            half::narrow(source.read(layout.offset + start, out.len()), out);
             return;
         }
-        let surface = guard.fp16();
-        let stride = layout.inner().1;
-        layout.runs(start, len, |position, offset, count| {
-            let out = &mut out[position..position + count];
-            if stride == 1 {
-                half::widen(&surface[offset..offset + count], out);
-            } else {
-                out.iter_mut().enumerate().for_each(|(i, o)| *o = surface[offset + i * stride].to_f32());
-            }
-        });
-    });
+        let mut block = [0.0; BLOCK];
+        for (i, out) in out.chunks_mut(BLOCK).enumerate() {
+            let block = &mut block[..out.len()];
+            strided::gather(source, layout, start + i * BLOCK, block);
+            half::narrow(block, out);
+        }
+    }
 }
 
 /// Runs a store.
 ///
 /// # Safety
-/// The plan contract holds for the step.
-pub(crate) unsafe fn store(step: &Store, port: &Port, surface: &Surface, source: Words<'_>, team: Team) {
-    let (width, stride) = (port.width(), port.stride_elements());
-    let rows = (TASK / width).max(1);
+/// The plan contract holds for the step, and `output` is its port's, to be written by nobody else.
+pub(crate) unsafe fn store(step: &Store, output: Output, source: Words<'_>, team: Team) {
     let layout = &step.source.layout;
-    let mut guard = surface.write();
-    if guard.bytes_mut().len() < port.bytes() {
-        return;
-    }
-    let elements = port.rows() * stride;
-    if port.ty.dtype == DType::Fp32 {
-        team.chunks(&mut guard.fp32_mut()[..elements], rows * stride, |task, out| {
-            for (i, out) in out.chunks_exact_mut(stride).enumerate() {
-                // SAFETY: the source lies inside its base and nothing writes it in this step.
-                unsafe { strided::gather(source, layout, (task * rows + i) * width, &mut out[..width]) };
-            }
-        });
-        return;
-    }
-    team.chunks(&mut guard.fp16_mut()[..elements], rows * stride, |task, out| {
-        let mut block = [0.0; BLOCK];
-        for (i, out) in out.chunks_exact_mut(stride).enumerate() {
-            let start = (task * rows + i) * width;
-            if layout.is_contiguous() {
-                // SAFETY: as above.
-                half::narrow(unsafe { source.read(layout.offset + start, width) }, &mut out[..width]);
-                continue;
-            }
-            for (j, out) in out[..width].chunks_mut(BLOCK).enumerate() {
-                let block = &mut block[..out.len()];
-                // SAFETY: as above.
-                unsafe { strided::gather(source, layout, start + j * BLOCK, block) };
-                half::narrow(block, out);
-            }
-        }
+    team.ranges(layout.elements(), TASK, |start, len| {
+        // SAFETY: tasks have disjoint elements.
+        unsafe { output.store(layout, source, start, len) };
     });
 }

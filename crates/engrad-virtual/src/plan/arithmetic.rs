@@ -91,7 +91,8 @@ impl Lowering<'_> {
         let mut views = [None; 2];
         for (view, id) in views.iter_mut().zip([x, y]) {
             if !waits_here(&self.groups, id) {
-                *view = Some(self.memory(id)?);
+                let found = self.view(id)?;
+                *view = Some(if self.is_readable_in_place(&found) { found } else { self.in_memory(found) });
             }
         }
         let position = match self.groups.iter().position(|g| g.shape == *shape) {
@@ -127,7 +128,7 @@ impl Lowering<'_> {
                 stores.push((Source::Instruction(i), view.collapse()));
             }
         }
-        self.plan.steps.push(Step::Map(Map {
+        self.steps.push(Step::Map(Map {
             elements: group.shape.iter().product(),
             leaves: group.leaves,
             instructions: group.instructions,
@@ -159,7 +160,7 @@ impl Lowering<'_> {
         self.bound.insert(result, target);
         let arrange =
             |view: View, axes: &[usize]| View { layout: view.layout.permute(axes).collapse(), ..view };
-        self.plan.steps.push(Step::Softmax(Softmax {
+        self.steps.push(Step::Softmax(Softmax {
             rows: outer.iter().map(|&i| shape[i]).product(),
             width,
             source: arrange(source, &last),
@@ -184,7 +185,7 @@ impl Lowering<'_> {
         let target = self.dense(&function.ty(result).shape);
         self.bound.insert(result, target);
         let reduced = source.layout.permute(&axes).collapse().at(0);
-        self.plan.steps.push(Step::Reduce(Reduce {
+        self.steps.push(Step::Reduce(Reduce {
             reduction,
             kept: View { layout: source.layout.permute(&kept).collapse(), ..source },
             reduced,
@@ -232,11 +233,11 @@ impl Lowering<'_> {
         let (mut x, mut y, mut target) = (views[0], views[1], arrange(target, false));
         merge_batch(&mut x, &mut y, &mut target);
         let precision = self.numerics.precision();
-        self.plan.steps.push(Step::Matmul(Matmul { x, y, target, round: self.rounds(result), precision }));
+        self.steps.push(Step::Matmul(Matmul { x, y, target, round: self.rounds(result), precision }));
         Ok(())
     }
 
-    /// Whether an operand of a product may stay on its port: the layout of a dense tensor is then that of the port.
+    /// Whether an operand may stay on its port: the layout of a dense tensor is then that of the port.
     pub(super) fn is_readable_in_place(&self, view: &View) -> bool {
         matches!(view.base, Base::Port(position) if is_dense(&self.plan.inputs[position]))
     }

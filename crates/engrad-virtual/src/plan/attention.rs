@@ -388,7 +388,7 @@ impl Lowering<'_> {
             }
             (None, None) => return Err("internal: attention without a result".to_owned()),
         };
-        self.plan.steps.push(Step::Attention(Box::new(Attention {
+        self.steps.push(Step::Attention(Box::new(Attention {
             query,
             key,
             value,
@@ -471,7 +471,7 @@ mod tests {
     /// Steps of attention, of softmax, and products.
     fn steps(function: &Function) -> [usize; 3] {
         let plan = compile(function, Numerics::Fast).unwrap();
-        let count = |f: fn(&Step) -> bool| plan.steps.iter().filter(|step| f(step)).count();
+        let count = |f: fn(&Step) -> bool| plan.steps.iter().filter(|step| f(&step.step)).count();
         [
             count(|s| matches!(s, Step::Attention(_))),
             count(|s| matches!(s, Step::Softmax(_))),

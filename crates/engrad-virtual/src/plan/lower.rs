@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use engrad_engine::Port;
 use engrad_mil::{DType, Function, Op, Operands, Operation, ValueId};
 
+use super::follow::attach;
 use super::fuse::Group;
 use super::targets::{Target, count_uses, find_targets, parts};
 use super::{Base, Plan, Step, View, attention, place};
@@ -34,6 +35,7 @@ pub(crate) fn compile(function: &Function, numerics: Numerics) -> Result<Plan, S
         buffers: Vec::new(),
         roots: HashMap::new(),
         loaded: HashMap::new(),
+        steps: Vec::new(),
         plan: Plan {
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -67,6 +69,7 @@ pub(super) struct Lowering<'a> {
     pub(super) roots: HashMap<ValueId, usize>,
     /// Views of ports that were loaded, and where to.
     pub(super) loaded: HashMap<View, View>,
+    pub(super) steps: Vec<Step>,
     pub(super) plan: Plan,
 }
 
@@ -104,8 +107,10 @@ impl Lowering<'_> {
             let source = self.memory(id)?.collapse();
             let port = self.plan.outputs.len();
             self.plan.outputs.push(Port::new(&value.name, function.ty(id).clone()));
-            self.plan.steps.push(Step::Store(Store { port, source }));
+            self.steps.push(Step::Store(Store { port, source }));
         }
+        place::check(&mut self.steps, &self.plan, &self.buffers)?;
+        self.plan.steps = attach(self.steps);
         place::place(&mut self.plan, &self.buffers)?;
         Ok(self.plan)
     }
@@ -179,7 +184,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn copy(&mut self, from: View, to: View) {
-        self.plan.steps.push(Step::Map(Map {
+        self.steps.push(Step::Map(Map {
             elements: to.layout.elements(),
             leaves: vec![from.collapse()],
             instructions: Vec::new(),
@@ -242,7 +247,8 @@ mod tests {
 
     fn steps(b: Builder, outputs: &[ValueId]) -> Vec<Step> {
         let plan = compile(&b.finish(outputs).unwrap(), Numerics::Fast).unwrap();
-        plan.steps.into_iter().filter(|s| !matches!(s, Step::Load(_) | Step::Store(_))).collect()
+        let steps = plan.steps.into_iter().map(|planned| planned.step);
+        steps.filter(|s| !matches!(s, Step::Load(_) | Step::Store(_))).collect()
     }
 
     fn input(b: &mut Builder, shape: &[usize]) -> ValueId {

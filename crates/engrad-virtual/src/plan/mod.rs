@@ -4,7 +4,7 @@
 //!   [`values`] knows where each value stands.
 //! * [`targets`] finds those places.
 //! * [`attention`] recognises causal attention in the operations that spell it out.
-//! * [`fuse`] collects elementwise work.
+//! * [`fuse`] collects elementwise work, [`follow`] puts it behind the steps whose results it reads.
 //! * [`place`] assigns buffers to one arena by their lifetimes, and checks the contract that kernels rely on.
 //!
 //! Values are kept as f32, under fp16 numerics as f32 that are fp16 numbers, so that products read them without
@@ -12,6 +12,7 @@
 
 mod arithmetic;
 mod attention;
+mod follow;
 mod fuse;
 mod lower;
 mod place;
@@ -29,6 +30,7 @@ use crate::kernels::reduce::Reduce;
 use crate::kernels::softmax::Softmax;
 use crate::layout::Layout;
 
+pub(crate) use follow::{Follower, Planned};
 pub(crate) use lower::compile;
 
 /// What a view's offsets count in.
@@ -75,9 +77,7 @@ impl Step {
     fn views(&mut self) -> (Vec<&mut View>, Vec<&mut View>) {
         match self {
             Self::Load(s) => (vec![&mut s.source], vec![&mut s.target]),
-            Self::Map(s) => {
-                (s.leaves.iter_mut().collect(), s.stores.iter_mut().map(|(_, view)| view).collect())
-            }
+            Self::Map(s) => s.views(),
             Self::Matmul(s) => (vec![&mut s.x, &mut s.y], vec![&mut s.target]),
             Self::Softmax(s) => (vec![&mut s.source], vec![&mut s.target]),
             Self::Attention(s) => {
@@ -106,7 +106,7 @@ impl Step {
     }
 
     /// Words of scratch for each thread, and words that all threads share.
-    fn scratch(&self) -> (usize, usize) {
+    pub(crate) fn scratch(&self) -> (usize, usize) {
         match self {
             Self::Map(map) => (map.scratch(), 0),
             Self::Matmul(matmul) => (matmul.scratch(), matmul.shared()),
@@ -119,7 +119,7 @@ impl Step {
     fn work(&self) -> usize {
         match self {
             Self::Load(s) => s.target.layout.elements(),
-            Self::Map(s) => s.elements * (1 + s.instructions.len()),
+            Self::Map(s) => s.work(),
             Self::Matmul(s) => s.work() / 16,
             Self::Attention(s) => s.work() / 16,
             Self::Softmax(s) => s.rows * s.width * 4,
@@ -134,7 +134,7 @@ impl Step {
 pub(crate) struct Plan {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<Planned>,
     pub(crate) constants: Vec<f32>,
     /// Words of arena it needs, scratch not included.
     pub(crate) words: usize,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Base, Plan, Step, View};
+use super::{Base, Plan, Planned, Step, View};
 use crate::kernels::Team;
 use crate::kernels::memory::ALIGNMENT_WORDS;
 
@@ -13,13 +13,11 @@ const LEAST_SHARED_WORK: usize = 1 << 15;
 /// Most words an arena may have: 16 GiB.
 const MOST_WORDS: usize = 1 << 32;
 
-/// Replaces every [`Base::Buffer`] in the plan's steps by a place in the arena, sets the plan's sizes, and checks
-/// the contract of the kernels.
+/// Replaces every [`Base::Buffer`] in the plan's steps by a place in the arena, and sets the plan's sizes.
 ///
 /// # Errors
-/// A message if the arena would be too large, or a step breaks the contract.
+/// A message if the arena would be too large.
 pub(super) fn place(plan: &mut Plan, buffers: &[usize]) -> Result<(), String> {
-    check(plan, buffers)?;
     let mut last_use = vec![0; buffers.len()];
     for (time, step) in plan.steps.iter_mut().enumerate() {
         for_each_buffer(step, |buffer| last_use[buffer] = time);
@@ -44,8 +42,10 @@ pub(super) fn place(plan: &mut Plan, buffers: &[usize]) -> Result<(), String> {
         }
     }
     for step in &mut plan.steps {
-        let (scratch, shared) = step.scratch();
-        plan.scratch = plan.scratch.max(scratch.next_multiple_of(ALIGNMENT_WORDS));
+        let (scratch, behind) = step.scratch();
+        let shared = step.step.scratch().1;
+        let scratch = rounded(scratch) + rounded(behind);
+        plan.scratch = plan.scratch.max(scratch);
         plan.shared = plan.shared.max(shared.next_multiple_of(ALIGNMENT_WORDS));
         let (sources, targets) = step.views();
         for view in sources.into_iter().chain(targets) {
@@ -65,7 +65,7 @@ fn rounded(words: usize) -> usize {
     words.next_multiple_of(ALIGNMENT_WORDS)
 }
 
-fn for_each_buffer(step: &mut Step, mut f: impl FnMut(usize)) {
+fn for_each_buffer(step: &mut Planned, mut f: impl FnMut(usize)) {
     let (sources, targets) = step.views();
     for view in sources.into_iter().chain(targets) {
         if let Base::Buffer(buffer) = view.base {
@@ -74,8 +74,11 @@ fn for_each_buffer(step: &mut Step, mut f: impl FnMut(usize)) {
     }
 }
 
-/// The contract stated in the module `kernels`, for a plan whose buffers are not placed yet.
-fn check(plan: &mut Plan, buffers: &[usize]) -> Result<(), String> {
+/// Checks the contract stated in the module `kernels`, for steps whose buffers are not placed yet.
+///
+/// # Errors
+/// A message if a step breaks it.
+pub(super) fn check(steps: &mut [Step], plan: &Plan, buffers: &[usize]) -> Result<(), String> {
     let ports: Vec<usize> = plan.inputs.iter().map(|p| p.rows() * p.stride_elements()).collect();
     let constants = plan.constants.len();
     let size = |base: Base| match base {
@@ -84,7 +87,7 @@ fn check(plan: &mut Plan, buffers: &[usize]) -> Result<(), String> {
         Base::Port(i) => ports.get(i).copied().unwrap_or(0),
         Base::Arena => 0,
     };
-    for (position, step) in plan.steps.iter_mut().enumerate() {
+    for (position, step) in steps.iter_mut().enumerate() {
         let (read_over, written_over) = step.overhang();
         let (sources, targets) = step.views();
         let inside = |view: &View, over: usize| view.layout.end() + over <= size(view.base);

@@ -124,7 +124,7 @@ impl Lowering<'_> {
         }
         let target = self.dense(key.layout.shape());
         let source = View { base: Base::Port(port), layout: source.collapse() };
-        self.plan.steps.push(Step::Load(Load { port, source, target }));
+        self.steps.push(Step::Load(Load { port, source, target }));
         self.loaded.insert(key, target);
         target
     }
