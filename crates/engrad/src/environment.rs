@@ -122,7 +122,7 @@ pub(crate) struct ExecutionFlags {
     /// Input layout of the programs [default: ports]
     #[arg(long, value_enum)]
     pub(crate) layout: Option<LayoutChoice>,
-    /// Worker threads [default: one for each core]
+    /// Worker threads [default: one for each core, and one that waits for the Neural Engine if that is used]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Processors that the worker threads stay on, one each, e.g. `0,1` or `0-3` [default: wherever the system puts
@@ -158,7 +158,9 @@ impl Environment {
     pub(crate) fn new(flags: &ExecutionFlags) -> Result<Self> {
         let numerics = flags.numerics.unwrap_or_default();
         let listed = flags.affinity.as_ref().map(|affinity| affinity.processors().len());
-        let threads = flags.threads.map(usize::from).or(listed);
+        let chosen = flags.engine.unwrap_or_default();
+        let waiting = (chosen == EngineChoice::Apple).then(cores).map(|cores| cores + 1);
+        let threads = flags.threads.map(usize::from).or(listed).or(waiting);
         if let (Some(threads), Some(listed)) = (threads, listed)
             && threads > listed
         {
@@ -170,7 +172,7 @@ impl Environment {
         if let Some(affinity) = &flags.affinity {
             affinity.pin(&pool)?;
         }
-        let engine: Arc<dyn Engine> = match flags.engine.unwrap_or_default() {
+        let engine: Arc<dyn Engine> = match chosen {
             EngineChoice::Virtual => Arc::new(cpu),
             EngineChoice::Apple => Arc::new(apple(cpu)?),
         };
@@ -209,6 +211,10 @@ impl Environment {
         let threads = self.pool().current_num_threads();
         format!("{} engine, {}, {threads} threads", self.engine.name(), self.numerics.name())
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The Neural Engine, each of its compiled programs compared once with `reference`.

@@ -1,6 +1,5 @@
 //! The backward pass: the head a block of positions at a time, then the layers in reverse.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use engrad_store::Model;
@@ -21,6 +20,10 @@ impl Network {
     /// [`TrainError::Setting`] for a network not built for training or too many targets, [`TrainError::Token`] for an
     /// unknown one, and the engine's errors.
     pub fn backward(&mut self, model: &Model, targets: &[&[u32]], scale: f32) -> Result<f64, TrainError> {
+        self.in_pool(|network| network.run_backward(model, targets, scale))
+    }
+
+    fn run_backward(&mut self, model: &Model, targets: &[&[u32]], scale: f32) -> Result<f64, TrainError> {
         if self.worker.is_none() {
             return Err(TrainError::setting("training", "this network was built for inference"));
         }
@@ -67,7 +70,6 @@ impl Network {
         scale: f32,
         d_normed: &mut [f32],
     ) -> Result<f64, TrainError> {
-        let pool = Arc::clone(&self.pool);
         let count = targets.iter().flatten().count();
         let factor = scale / count as f32;
         let mut sum = 0.0;
@@ -79,7 +81,7 @@ impl Network {
             sum += self.block_loss(&targets[block.clone()]);
             for tile in 0..self.head.tiles() {
                 let host = Instant::now();
-                pool.install(|| self.head.write_gradient(tile, factor));
+                self.head.write_gradient(tile, factor);
                 self.clock.spent(Lane::Host, "loss gradient", host);
                 let engine = Instant::now();
                 let (d_x, jobs) = self.head.tile_backward(tile)?;
@@ -91,16 +93,14 @@ impl Network {
                 self.head.set_pending(tile, last);
                 let host = Instant::now();
                 let columns = block.clone();
-                pool.install(|| {
-                    d_x.zip_blocks(
-                        d_normed,
-                        16,
-                        || (),
-                        |(), _, line, part| {
-                            line[columns.clone()].iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-                        },
-                    );
-                });
+                d_x.zip_blocks(
+                    d_normed,
+                    16,
+                    || (),
+                    |(), _, line, part| {
+                        line[columns.clone()].iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                    },
+                );
                 self.clock.spent(Lane::Host, "join tiles", host);
             }
         }
@@ -123,8 +123,7 @@ impl Network {
         let weight = &model.tensors[parameter];
         let unit = from.and_then(|(number, kind)| self.layers[number].unit(kind).backward.as_ref());
         let from = unit.map_or(Cotangent::Dense, |backward| Cotangent::Surface(&backward.d_x));
-        let values =
-            self.pool.install(|| rms_norm::backward(&from, d_normed, stream, scale, weight, d_stream));
+        let values = rms_norm::backward(&from, d_normed, stream, scale, weight, d_stream);
         self.clock.spent(Lane::Host, "norm backward", host);
         self.submit(Job::Add { parameter, values })?;
         Ok(())
@@ -144,12 +143,10 @@ impl Network {
         };
         let host = Instant::now();
         let (factor, positions) = (self.config.residual_factor(), self.options.batch * self.options.sequence);
-        self.pool.install(|| {
-            backward.d_y.write_rows(|row, line| {
-                for (d_y, d) in line.iter_mut().zip(&d_stream[row * positions..]) {
-                    *d_y = factor * d;
-                }
-            });
+        backward.d_y.write_rows(|row, line| {
+            for (d_y, d) in line.iter_mut().zip(&d_stream[row * positions..]) {
+                *d_y = factor * d;
+            }
         });
         self.clock.spent(Lane::Host, "stage cotangent", host);
         let engine = Instant::now();

@@ -1,7 +1,6 @@
 //! The forward pass: embedding, blocks, and the head where its logits are wanted.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Instant;
 
 use engrad_store::Model;
@@ -41,6 +40,10 @@ impl Network {
     /// [`TrainError::Token`] for an unknown id, [`TrainError::Setting`] for none or too many tokens or sequences, and
     /// the engine's errors.
     pub fn forward(&mut self, model: &Model, sequences: &[&[u32]]) -> Result<(), TrainError> {
+        self.in_pool(|network| network.run_blocks(model, sequences))
+    }
+
+    fn run_blocks(&mut self, model: &Model, sequences: &[&[u32]]) -> Result<(), TrainError> {
         let vocab = self.config.vocab;
         let table_rows = self.by_position(sequences, |tokens| {
             if let Some((position, &id)) = tokens.iter().enumerate().find(|(_, id)| **id as usize >= vocab) {
@@ -52,13 +55,10 @@ impl Network {
             self.rows = self.by_position(sequences, |tokens| self.options.vocabulary.classes(tokens))?;
         }
         let started = Instant::now();
-        let pool = Arc::clone(&self.pool);
-        pool.install(|| {
-            let (table, dim) = (&model.tensors[self.embedding], self.config.dim);
-            self.streams.begin(|stream| {
-                embedding::gather(table, dim, &table_rows, stream);
-                rms_norm::scale(stream, table_rows.len(), self.config.norm_eps)
-            });
+        let (table, dim) = (&model.tensors[self.embedding], self.config.dim);
+        self.streams.begin(|stream| {
+            embedding::gather(table, dim, &table_rows, stream);
+            rms_norm::scale(stream, table_rows.len(), self.config.norm_eps)
         });
         self.clock.spent(Lane::Host, "embedding", started);
         for number in 0..self.layers.len() {
@@ -121,7 +121,7 @@ impl Network {
         let host = Instant::now();
         let (stream, scale) = self.streams.at(point(number, kind));
         let weight = &model.tensors[layer.norm(kind)];
-        self.pool.install(|| rms_norm::write(stream, 0..scale.len(), scale, weight, &[&layer.unit(kind).x]));
+        rms_norm::write(stream, 0..scale.len(), scale, weight, &[&layer.unit(kind).x]);
         self.clock.spent(Lane::Host, "norm", host);
         Ok(())
     }
@@ -131,11 +131,8 @@ impl Network {
         let host = Instant::now();
         let (factor, epsilon) = (self.config.residual_factor(), self.config.norm_eps);
         let y = &self.layers[number].unit(kind).y;
-        let streams = &mut self.streams;
-        self.pool.install(|| {
-            streams
-                .advance(point(number, kind), |stream, next| rms_norm::add(stream, y, factor, next, epsilon));
-        });
+        let point = point(number, kind);
+        self.streams.advance(point, |stream, next| rms_norm::add(stream, y, factor, next, epsilon));
         self.clock.spent(Lane::Host, "residual", host);
     }
 
@@ -145,7 +142,7 @@ impl Network {
         let host = Instant::now();
         let (stream, scale) = self.streams.at(2 * self.layers.len());
         let weight = &model.tensors[self.final_norm];
-        self.pool.install(|| rms_norm::write(stream, block, scale, weight, &self.head.inputs()));
+        rms_norm::write(stream, block, scale, weight, &self.head.inputs());
         self.clock.spent(Lane::Host, "norm", host);
         let engine = Instant::now();
         self.head.evaluate()?;
@@ -158,6 +155,10 @@ impl Network {
     /// # Errors
     /// [`TrainError::Token`] for an unknown target, [`TrainError::Setting`] for too many, and the engine's errors.
     pub fn loss(&mut self, model: &Model, targets: &[&[u32]]) -> Result<f64, TrainError> {
+        self.in_pool(|network| network.mean_loss(model, targets))
+    }
+
+    fn mean_loss(&mut self, model: &Model, targets: &[&[u32]]) -> Result<f64, TrainError> {
         let targets = self.by_position(targets, |ids| self.options.vocabulary.classes(ids))?;
         let mut sum = 0.0;
         for block in self.head.blocks(targets.len()) {
@@ -172,8 +173,7 @@ impl Network {
 
     pub(super) fn block_loss(&mut self, targets: &[Option<usize>]) -> f64 {
         let host = Instant::now();
-        let pool = Arc::clone(&self.pool);
-        let sum = pool.install(|| self.head.loss_sum(targets));
+        let sum = self.head.loss_sum(targets);
         self.clock.spent(Lane::Host, "loss", host);
         sum
     }
@@ -183,7 +183,7 @@ impl Network {
     /// # Errors
     /// [`TrainError::Setting`] for more positions than there are, and the engine's errors.
     pub fn logits(&mut self, model: &Model, count: usize) -> Result<Vec<f32>, TrainError> {
-        self.logits_of(model, 0..count)
+        self.in_pool(|network| network.logits_of(model, 0..count))
     }
 
     /// Logits of one position of the last forward pass.
@@ -191,7 +191,7 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub fn logits_at(&mut self, model: &Model, position: usize) -> Result<Vec<f32>, TrainError> {
-        self.logits_of(model, position..position + 1)
+        self.in_pool(|network| network.logits_of(model, position..position + 1))
     }
 
     fn logits_of(&mut self, model: &Model, wanted: Range<usize>) -> Result<Vec<f32>, TrainError> {
@@ -208,7 +208,7 @@ impl Network {
             self.evaluate_head(model, block.clone())?;
             let place = (at - wanted.start) * classes..(end - wanted.start) * classes;
             let within = at - block.start..end - block.start;
-            self.pool.install(|| self.head.logits(within, &mut out[place]));
+            self.head.logits(within, &mut out[place]);
             at = end;
         }
         Ok(out)

@@ -134,12 +134,22 @@ impl GradientWorker {
 
     /// Waits until the job, and all before it, are done.
     pub(crate) fn wait(&self, ticket: Ticket) -> Result<(), TrainError> {
+        let in_pool = rayon::current_thread_index().is_some();
         let mut progress = lock(&self.shared.progress);
         while progress.finished < ticket.0 {
             if progress.failed {
                 return Err(ended());
             }
-            progress = self.shared.advanced.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            if in_pool {
+                // A thread of the pool does its share of the jobs instead.
+                drop(progress);
+                if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                    std::thread::yield_now();
+                }
+                progress = lock(&self.shared.progress);
+            } else {
+                progress = self.shared.advanced.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            }
         }
         Ok(())
     }

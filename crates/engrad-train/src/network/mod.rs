@@ -365,6 +365,13 @@ impl Network {
         }
     }
 
+    /// Runs a whole pass as a task of the pool: entering and leaving it for each step would cost two changes of threads
+    /// every time. An engine that is another device keeps the thread waiting meanwhile.
+    fn in_pool<R: Send>(&mut self, pass: impl FnOnce(&mut Self) -> R + Send) -> R {
+        let pool = Arc::clone(&self.pool);
+        pool.install(|| pass(self))
+    }
+
     fn wait(&mut self, ticket: Ticket) -> Result<(), TrainError> {
         if let Some(worker) = &self.worker
             && !worker.is_finished(ticket)
