@@ -6,6 +6,7 @@
 //!
 //! * [`matmul`] and [`Matmul`] are the safe interface; [`matmul_int8`] multiplies bytes.
 //! * [`PackedMatrix`] is a factor packed once for many products.
+//! * [`half`] converts slices between fp16 and f32.
 //! * [`ProductLibrary`] is what a library of the system offers that takes products over.
 //! * [`driver`] takes addresses, for callers that keep many values in one block of memory.
 //!
@@ -16,6 +17,7 @@
 mod buffer;
 pub mod driver;
 mod finish;
+pub mod half;
 mod int8;
 mod library;
 mod matmul;

@@ -1,50 +1,105 @@
 //! fp16 ↔ f32 over slices, and rounding of f32 to fp16 precision: nearest, ties to even, overflow to infinity,
 //! subnormals kept, NaN kept and quieted.
 //!
-//! Two implementations, the processor's conversions (F16C) and integer arithmetic, agree bit for bit; a test runs
-//! every fp16 number and the neighbourhood of every rounding boundary through both.
+//! The processor's conversions (F16C, NEON) and integer arithmetic agree bit for bit; a test runs every fp16 number and the
+//! neighbourhood of every rounding boundary through both.
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use ::half::f16;
+#[cfg(not(target_arch = "aarch64"))]
 use ::half::slice::HalfFloatSliceExt;
 
+/// Runs a conversion with the processor's instructions, and returns, if it has them.
+macro_rules! with_instructions {
+    ($call:ident($($argument:expr),*)) => {
+        #[cfg(target_arch = "x86_64")]
+        if x86::is_available() {
+            // SAFETY: the features were detected.
+            unsafe { x86::$call($($argument),*) };
+            return;
+        }
+        #[cfg(target_arch = "aarch64")]
+        return neon::$call($($argument),*);
+    };
+}
+
 /// Rounds each number to the nearest fp16 number.
-pub(crate) fn round(values: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if super::has_avx2() {
-        // SAFETY: the features were detected.
-        unsafe { x86::round(values) };
-        return;
-    }
+pub fn round(values: &mut [f32]) {
+    with_instructions!(round(values));
+    #[cfg(not(target_arch = "aarch64"))]
     values.iter_mut().for_each(|v| *v = round_one(*v));
 }
 
 /// Converts fp16 to f32, exactly. The slices are of equal length.
-pub(crate) fn widen(from: &[f16], to: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if super::has_avx2() {
-        // SAFETY: the features were detected.
-        unsafe { x86::widen(from, to) };
-        return;
+pub fn widen(from: &[f16], to: &mut [f32]) {
+    with_instructions!(widen(from, to));
+    #[cfg(not(target_arch = "aarch64"))]
+    {
+        let len = from.len().min(to.len());
+        from[..len].convert_to_f32_slice(&mut to[..len]);
     }
-    let len = from.len().min(to.len());
-    from[..len].convert_to_f32_slice(&mut to[..len]);
 }
 
 /// Converts f32 to fp16, rounding. The slices are of equal length.
-pub(crate) fn narrow(from: &[f32], to: &mut [f16]) {
-    #[cfg(target_arch = "x86_64")]
-    if super::has_avx2() {
-        // SAFETY: the features were detected.
-        unsafe { x86::narrow(from, to) };
-        return;
+pub fn narrow(from: &[f32], to: &mut [f16]) {
+    with_instructions!(narrow(from, to));
+    #[cfg(not(target_arch = "aarch64"))]
+    {
+        let len = from.len().min(to.len());
+        to[..len].convert_from_f32_slice(&from[..len]);
     }
-    let len = from.len().min(to.len());
-    to[..len].convert_from_f32_slice(&from[..len]);
 }
+
+/// Numbers that the loops of [`by_lanes`] convert at a time.
+const LANES: usize = 8;
+
+/// Defines the three conversions of slices from those of [`LANES`] numbers at addresses, which need no alignment.
+macro_rules! by_lanes {
+    ($visibility:vis, $(#[$feature:meta])* $round:ident, $widen:ident, $narrow:ident) => {
+        $(#[$feature])*
+        $visibility fn round(values: &mut [f32]) {
+            let mut lanes = values.chunks_exact_mut(super::LANES);
+            for lane in &mut lanes {
+                // SAFETY: the chunk has as many numbers as are converted at a time.
+                unsafe { $round(lane.as_mut_ptr()) };
+            }
+            lanes.into_remainder().iter_mut().for_each(|v| *v = super::round_one(*v));
+        }
+
+        $(#[$feature])*
+        $visibility fn widen(from: &[::half::f16], to: &mut [f32]) {
+            let (mut from, mut to) = (from.chunks_exact(super::LANES), to.chunks_exact_mut(super::LANES));
+            for (from, to) in (&mut from).zip(&mut to) {
+                // SAFETY: both chunks have as many numbers as are converted at a time.
+                unsafe { $widen(from.as_ptr(), to.as_mut_ptr()) };
+            }
+            for (from, to) in from.remainder().iter().zip(to.into_remainder()) {
+                *to = from.to_f32();
+            }
+        }
+
+        $(#[$feature])*
+        $visibility fn narrow(from: &[f32], to: &mut [::half::f16]) {
+            let (mut from, mut to) = (from.chunks_exact(super::LANES), to.chunks_exact_mut(super::LANES));
+            for (from, to) in (&mut from).zip(&mut to) {
+                // SAFETY: both chunks have as many numbers as are converted at a time.
+                unsafe { $narrow(from.as_ptr(), to.as_mut_ptr()) };
+            }
+            for (from, to) in from.remainder().iter().zip(to.into_remainder()) {
+                *to = ::half::f16::from_f32(*from);
+            }
+        }
+    };
+}
+use by_lanes;
 
 /// Rounds one number by arithmetic on its bits, free of branches so that loops over it vectorise.
 #[inline(always)]
-pub(crate) fn round_one(value: f32) -> f32 {
+pub fn round_one(value: f32) -> f32 {
     const SMALLEST_NORMAL: u32 = 0x3880_0000; // 2^-14
     const LARGEST_PLUS_HALF: u32 = 0x477F_F000; // 65520, halfway from 65504 to 2^16
     const INFINITY: u32 = 0x7F80_0000;
@@ -59,60 +114,6 @@ pub(crate) fn round_one(value: f32) -> f32 {
     let finite = if magnitude < SMALLEST_NORMAL { subnormal } else { normal };
     let number = if magnitude >= LARGEST_PLUS_HALF { INFINITY } else { finite };
     f32::from_bits(sign | if magnitude > INFINITY { nan } else { number })
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::{
-        _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_storeu_si128, _mm256_cvtph_ps, _mm256_cvtps_ph,
-        _mm256_loadu_ps, _mm256_storeu_ps,
-    };
-
-    use ::half::f16;
-
-    const LANES: usize = 8;
-
-    #[target_feature(enable = "avx2,f16c")]
-    pub(super) fn round(values: &mut [f32]) {
-        let mut lanes = values.chunks_exact_mut(LANES);
-        for lane in &mut lanes {
-            // SAFETY: the chunk has eight numbers; unaligned access is used.
-            unsafe {
-                let half = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(lane.as_ptr()));
-                _mm256_storeu_ps(lane.as_mut_ptr(), _mm256_cvtph_ps(half));
-            }
-        }
-        lanes.into_remainder().iter_mut().for_each(|v| *v = super::round_one(*v));
-    }
-
-    #[target_feature(enable = "avx2,f16c")]
-    pub(super) fn widen(from: &[f16], to: &mut [f32]) {
-        let (mut from, mut to) = (from.chunks_exact(LANES), to.chunks_exact_mut(LANES));
-        for (from, to) in (&mut from).zip(&mut to) {
-            // SAFETY: both chunks have eight numbers; unaligned access is used.
-            unsafe {
-                _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast())))
-            };
-        }
-        for (from, to) in from.remainder().iter().zip(to.into_remainder()) {
-            *to = from.to_f32();
-        }
-    }
-
-    #[target_feature(enable = "avx2,f16c")]
-    pub(super) fn narrow(from: &[f32], to: &mut [f16]) {
-        let (mut from, mut to) = (from.chunks_exact(LANES), to.chunks_exact_mut(LANES));
-        for (from, to) in (&mut from).zip(&mut to) {
-            // SAFETY: both chunks have eight numbers; unaligned access is used.
-            unsafe {
-                let half = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(from.as_ptr()));
-                _mm_storeu_si128(to.as_mut_ptr().cast(), half);
-            }
-        }
-        for (from, to) in from.remainder().iter().zip(to.into_remainder()) {
-            *to = f16::from_f32(*from);
-        }
-    }
 }
 
 #[cfg(test)]
