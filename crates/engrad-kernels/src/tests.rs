@@ -65,7 +65,7 @@ fn extents() -> impl Strategy<Value = (usize, usize, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(200))]
 
     #[test]
     fn products_agree_with_the_definition_for_every_kernel_type_and_stride(

@@ -77,7 +77,7 @@ fn panels(case: &Case, kernel: MicroKernel, isa: Isa, bytes: &[u8]) -> [Vec<u32>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(300))]
 
     #[test]
     fn vectors_pack_the_words_of_the_portable_code(
