@@ -6,7 +6,6 @@ use std::arch::aarch64::{
     float32x4_t, uint16x4_t, vcombine_u16, vget_high_u16, vget_low_u16, vld1q_f32, vld1q_u16, vst1q_f32,
     vst1q_u16,
 };
-use std::arch::asm;
 
 use ::half::f16;
 
@@ -14,36 +13,33 @@ use super::by_lanes;
 
 by_lanes!(pub(super), round_8, widen_8, narrow_8);
 
+/// The result of an instruction from one vector register to another.
+macro_rules! instruction {
+    ($text:literal, $from:expr) => {{
+        let to;
+        std::arch::asm!(
+            $text,
+            to = lateout(vreg) to,
+            from = in(vreg) $from,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+        to
+    }};
+}
+pub(crate) use instruction;
+
 /// Four fp16 numbers as f32, exactly.
 #[inline(always)]
 pub(crate) fn widen_4(half: uint16x4_t) -> float32x4_t {
-    let wide;
     // SAFETY: an instruction of the baseline, from register to register.
-    unsafe {
-        asm!(
-            "fcvtl {wide:v}.4s, {half:v}.4h",
-            wide = lateout(vreg) wide,
-            half = in(vreg) half,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    wide
+    unsafe { instruction!("fcvtl {to:v}.4s, {from:v}.4h", half) }
 }
 
 /// Four numbers to fp16, to nearest even: the rounding mode of Rust's floating-point environment.
 #[inline(always)]
 fn narrow_4(wide: float32x4_t) -> uint16x4_t {
-    let half;
     // SAFETY: as above.
-    unsafe {
-        asm!(
-            "fcvtn {half:v}.4h, {wide:v}.4s",
-            half = lateout(vreg) half,
-            wide = in(vreg) wide,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    half
+    unsafe { instruction!("fcvtn {to:v}.4h, {from:v}.4s", wide) }
 }
 
 /// # Safety

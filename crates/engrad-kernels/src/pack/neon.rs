@@ -2,11 +2,10 @@
 //! portable code's.
 
 use std::arch::aarch64::*;
-use std::arch::asm;
 
 use super::{Steps, portable};
 use crate::Precision;
-use crate::half::neon::widen_4;
+use crate::half::neon::{instruction, widen_4};
 use crate::matrix::ElementType;
 use crate::micro::MOST_COLUMNS;
 
@@ -67,17 +66,8 @@ unsafe fn padded<T>(from: *const u8, size: usize, count: usize, vector: impl Fn(
 #[target_feature(enable = "neon,bf16")]
 #[inline]
 unsafe fn round(values: float32x4_t) -> uint16x4_t {
-    let rounded;
     // SAFETY: from register to register; the processor has the instruction, by contract.
-    unsafe {
-        asm!(
-            "bfcvtn {rounded:v}.4h, {values:v}.4s",
-            rounded = lateout(vreg) rounded,
-            values = in(vreg) values,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    rounded
+    unsafe { instruction!("bfcvtn {to:v}.4h, {from:v}.4s", values) }
 }
 
 /// # Safety
