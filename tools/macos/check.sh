@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Type-checks, lints and links the workspace for aarch64-apple-darwin on a system that has no Apple tools, and runs the
 # tests of the kernels, of Accelerate's wrapper and of the Apple engine as arm64 Linux programs under emulation. What is
-# not there is skipped, and said.
+# not there is skipped, and said. From nothing it takes a quarter of an hour on two cores, a minute of it for tests.
 #   tools/macos/check.sh SHARED    SHARED has build-std.sh, mksdk.py and Rust's library sources
 # Built libraries and tools are kept in target/macos.
 set -euo pipefail

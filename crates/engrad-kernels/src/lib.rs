@@ -30,17 +30,6 @@ mod precision;
 #[cfg(test)]
 mod tests;
 
-/// Settings of property tests: so many cases, or as many as `PROPTEST_CASES` says. Under emulation there is time for few.
-#[cfg(test)]
-fn cases(usual: u32) -> proptest::test_runner::Config {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
-    proptest::test_runner::Config {
-        cases: asked.unwrap_or(usual),
-        failure_persistence: None,
-        ..proptest::test_runner::Config::default()
-    }
-}
-
 pub use int8::{Int8Operand, Int8Scales, matmul_int8};
 pub use library::{ProductLibrary, Refusal};
 pub use matmul::{Matmul, Threads, matmul};

@@ -7,6 +7,7 @@ use super::{Packer, Side};
 use crate::Precision;
 use crate::matrix::{ElementType, RawMatrix};
 use crate::micro::{self, Isa, KC, MicroKernel};
+use crate::tests::cases;
 
 /// Pseudo-random bits, with many exponents at either end of the range.
 fn bits(len: usize, seed: u32) -> Vec<u32> {
@@ -77,7 +78,7 @@ fn panels(case: &Case, kernel: MicroKernel, isa: Isa, bytes: &[u8]) -> [Vec<u32>
 }
 
 proptest! {
-    #![proptest_config(crate::cases(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn vectors_pack_the_words_of_the_portable_code(
