@@ -1,5 +1,5 @@
 //! A library with the shape of Apple's Objective-C runtime, Foundation, IOSurface and the private framework of the
-//! Neural Engine, as far as `engrad-apple` uses them, for tests on systems that have none.
+//! Neural Engine, as far as `engrad-apple` uses them, and of Accelerate's product, for tests on systems that have none.
 //!
 //! What the real ones do is known from published observations only (ane-facts 1, 3–5); this library repeats those. It is
 //! stricter than the real ones where a mistake would go unnoticed there, and so is the test of every message that
@@ -25,6 +25,7 @@
     reason = "names and contracts of exported functions are those of the libraries they stand for"
 )]
 
+mod accelerate;
 mod attributes;
 mod class;
 pub mod control;

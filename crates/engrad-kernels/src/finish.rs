@@ -1,8 +1,5 @@
 //! What a product's tiles go through before they leave the first-level cache.
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
-
 use crate::Matrix;
 use crate::driver::Finish;
 
@@ -77,10 +74,7 @@ impl Finish for Steps<'_> {
                 with_line(residual, row + i, column, columns, |j, r| line[j] += r);
             }
             if self.round {
-                let mut half = [f16::ZERO; crate::micro::MOST_COLUMNS];
-                let half = &mut half[..columns];
-                half.convert_from_f32_slice(line);
-                half.convert_to_f32_slice(line);
+                crate::half::round(line);
             }
         }
     }

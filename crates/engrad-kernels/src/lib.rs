@@ -6,6 +6,8 @@
 //!
 //! * [`matmul`] and [`Matmul`] are the safe interface; [`matmul_int8`] multiplies bytes.
 //! * [`PackedMatrix`] is a factor packed once for many products.
+//! * [`half`] converts slices between fp16 and f32.
+//! * [`ProductLibrary`] is what a library of the system offers that takes products over.
 //! * [`driver`] takes addresses, for callers that keep many values in one block of memory.
 //!
 //! The bits of a result depend on the processor's instruction set and the extents, never on the number of threads or
@@ -16,7 +18,9 @@ mod ahead;
 mod buffer;
 pub mod driver;
 mod finish;
+pub mod half;
 mod int8;
+mod library;
 mod matmul;
 mod matrix;
 mod micro;
@@ -28,6 +32,7 @@ mod precision;
 mod tests;
 
 pub use int8::{Int8Operand, Int8Scales, matmul_int8};
+pub use library::{ProductLibrary, Refusal};
 pub use matmul::{Matmul, Threads, matmul};
 pub use matrix::{Element, ElementType, Matrix, MatrixMut, Operand, RawMatrix, Source};
 pub use packed::{Factor, PackedMatrix};

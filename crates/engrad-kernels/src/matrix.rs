@@ -110,6 +110,21 @@ impl<'a, T: Element> Matrix<'a, T> {
         self.columns
     }
 
+    /// Elements from one row to the next.
+    pub fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    /// Elements from one column to the next.
+    pub fn column_stride(&self) -> usize {
+        self.column_stride
+    }
+
+    /// The elements it lies in, from its first on.
+    pub fn data(&self) -> &'a [T] {
+        self.data
+    }
+
     pub(crate) fn raw(&self) -> RawMatrix {
         RawMatrix {
             data: self.data.as_ptr().cast(),
@@ -140,6 +155,26 @@ impl<'a> MatrixMut<'a> {
         check(data.len(), rows, columns, row_stride, 1);
         assert!(row_stride >= columns, "rows overlap");
         Self { data, rows, columns, row_stride }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Elements from one row to the next.
+    pub fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    /// The elements it lies in, from its first on.
+    pub fn data_mut(&mut self) -> &mut [f32] {
+        self.data
     }
 }
 

@@ -7,6 +7,12 @@ use crate::int8::{Int8Operand, Int8Scales, multiply};
 use crate::micro::{self, KC};
 use crate::{Factor, Matmul, Matrix, MatrixMut, Operand, PackedMatrix, Precision, Threads, matmul_int8};
 
+/// Settings of property tests: so many cases, or as many as `PROPTEST_CASES` says. Under emulation there is time for few.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(usual), failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// Numbers of a matrix in each type, exact in all of them, with any strides.
 #[derive(Debug, Clone)]
 struct Sample {
@@ -65,7 +71,7 @@ fn extents() -> impl Strategy<Value = (usize, usize, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn products_agree_with_the_definition_for_every_kernel_type_and_stride(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engrad_engine::Engine;
+use engrad_kernels::ProductLibrary;
 use engrad_mil::DType;
 use engrad_mil::pack::InputLayout;
 use engrad_store::Model;
@@ -22,6 +23,8 @@ pub struct Execution<'a> {
     pub dtype: DType,
     /// Input layout of the programs.
     pub layout: InputLayout,
+    /// A library that forms the weight gradients it takes.
+    pub products: Option<Arc<dyn ProductLibrary>>,
 }
 
 impl Execution<'_> {
@@ -40,6 +43,7 @@ impl Execution<'_> {
             training,
             recompute: Recompute::None,
             gradient_precision: GradientPrecision::F32,
+            products: self.products.clone(),
             vocabulary,
         };
         let mut network = Network::new(self.engine, Arc::clone(&self.pool), &model.config, options)?;

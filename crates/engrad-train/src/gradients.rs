@@ -5,11 +5,11 @@
 //! norm costs no pass over memory.
 
 use engrad_engine::EngineError;
-use engrad_kernels::{Matmul, MatrixMut, Precision};
+use engrad_kernels::{MatrixMut, Refusal};
 use rayon::prelude::*;
 
 use crate::host::simd::{sum_of_squares, vectorized};
-use crate::host::{Buffer, Rows};
+use crate::host::{Buffer, Products, Rows};
 
 /// Elements formed before their squares are summed: few enough to be in the last-level cache still.
 const CACHED: usize = 1 << 21;
@@ -77,17 +77,20 @@ impl Gradient {
     }
 
     /// Adds `cotangent · activationᵀ` to the rows from `start`. Operands are `[rows, positions]` and
-    /// `[columns, positions]`, rounded to `precision`.
+    /// `[columns, positions]`.
+    ///
+    /// # Errors
+    /// A library's refusal; the sums are then of no use.
     pub(crate) fn add_product(
         &mut self,
         start: usize,
         rows: usize,
         cotangent: Rows<'_>,
         activation: Rows<'_>,
-        precision: Precision,
-    ) {
+        products: &mut Products,
+    ) -> Result<(), Refusal> {
         let columns = self.columns;
-        let activation = activation.operand(0, columns, true);
+        let mut product = products.start((rows, columns), cotangent, activation);
         let block = (CACHED / columns).max(1);
         for first in (0..rows).step_by(block) {
             let count = block.min(rows - first);
@@ -101,10 +104,8 @@ impl Gradient {
                 }
                 *written = true;
             }
-            Matmul::new(cotangent.operand(first, count, false), activation)
-                .precision(precision)
-                .accumulate(if overwrite { 0.0 } else { 1.0 })
-                .write(MatrixMut::new(target, count, columns, columns));
+            let beta = if overwrite { 0.0 } else { 1.0 };
+            product.write(first, MatrixMut::new(target, count, columns, columns), beta)?;
             target.par_chunks(columns).zip(&mut self.squares[range]).with_min_len(32).for_each(
                 |(line, square)| {
                     *square = vectorized(
@@ -114,6 +115,7 @@ impl Gradient {
                 },
             );
         }
+        Ok(())
     }
 
     /// Adds values to one row.
@@ -152,6 +154,11 @@ impl Gradients {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engrad_kernels::Precision;
+
+    fn own() -> Products {
+        Products::new(Precision::F32, None)
+    }
 
     fn rows(data: &[f32], columns: usize) -> Rows<'_> {
         Rows::Fp32 { data, columns, stride: columns }
@@ -167,7 +174,8 @@ mod tests {
         // Row 1 is written first by a row, then by a product over rows 1 and 2.
         gradients.0[0].add_row(1, &[1.0, 1.0]);
         let (cotangent, activation) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0]);
-        gradients.0[0].add_product(1, 2, rows(&cotangent, 2), rows(&activation, 2), Precision::F32);
+        let (cotangent, activation) = (rows(&cotangent, 2), rows(&activation, 2));
+        gradients.0[0].add_product(1, 2, cotangent, activation, &mut own()).unwrap();
         assert_eq!(gradients.0[0].to_vec(), [0.0, 0.0, 2.0, 3.0, 3.0, 4.0]);
         assert_eq!(gradients.0[0].row(0), None);
         assert!((gradients.norm() - (4.0f64 + 9.0 + 9.0 + 16.0).sqrt()).abs() < 1e-12);
@@ -180,7 +188,8 @@ mod tests {
         let ones = vec![1.0; columns];
         let mut gradient = Gradient::new(count, columns).unwrap();
         for _ in 0..2 {
-            gradient.add_product(0, count, rows(&cotangent, 1), rows(&ones, 1), Precision::F32);
+            let (cotangent, ones) = (rows(&cotangent, 1), rows(&ones, 1));
+            gradient.add_product(0, count, cotangent, ones, &mut own()).unwrap();
         }
         let whole = gradient.to_vec();
         assert!(whole.chunks(columns).enumerate().all(|(i, row)| row.iter().all(|&v| v == 2.0 * i as f32)));

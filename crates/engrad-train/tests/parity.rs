@@ -50,7 +50,7 @@ fn with_execution(numerics: Numerics, layout: InputLayout, check: impl FnOnce(&E
     let engine = VirtualEngine::new(Options { numerics, threads: Some(2), ..Options::default() }).unwrap();
     let dtype = if numerics == Numerics::F32 { DType::Fp32 } else { DType::Fp16 };
     let pool = engine.pool();
-    check(&Execution { engine: &engine, pool, dtype, layout });
+    check(&Execution { engine: &engine, pool, dtype, layout, products: None });
 }
 
 fn relative_error(got: &[f32], expected: &[f32]) -> f64 {

@@ -71,6 +71,7 @@ fn gradients(model: &Model, windows: &[Vec<u32>], choice: Choice) -> (Vec<f64>, 
         training: true,
         recompute,
         gradient_precision,
+        products: None,
         vocabulary: Vocabulary::full(model.config.vocab),
     };
     let mut network = Network::new(&engine, engine.pool(), &model.config, options).unwrap();

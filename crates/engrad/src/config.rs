@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::affinity::Affinity;
 use crate::environment::{EngineChoice, LayoutChoice, NumericsChoice};
+use crate::host_products::HostProductsChoice;
 
 /// Every setting of `engrad train`; all are optional in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub(crate) struct RunConfig {
     pub(crate) numerics: NumericsChoice,
     /// Input layout of the programs.
     pub(crate) layout: LayoutChoice,
+    /// Who forms weight gradients; in the file of a run that was begun, what the choice came to.
+    pub(crate) host_products: Option<HostProductsChoice>,
     /// Worker threads.
     pub(crate) threads: Option<u16>,
     /// Processors that the worker threads stay on.
@@ -44,6 +47,7 @@ impl Default for RunConfig {
             engine: EngineChoice::default(),
             numerics: NumericsChoice::default(),
             layout: LayoutChoice::default(),
+            host_products: None,
             threads: None,
             affinity: None,
             deepnet_residual: false,

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use engrad_apple::{AppleEngine, Source};
 use engrad_engine::Engine;
-use engrad_kernels::Precision;
+use engrad_kernels::{Precision, ProductLibrary};
 use engrad_mil::DType;
 use engrad_mil::pack::InputLayout;
 use engrad_train::GradientPrecision;
@@ -16,6 +16,7 @@ use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 
 use crate::affinity::Affinity;
+use crate::host_products::HostProductsChoice;
 
 /// Numbers inside the programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -152,6 +153,8 @@ pub(crate) struct Environment {
     numerics: NumericsChoice,
     layout: LayoutChoice,
     affinity: Option<Affinity>,
+    host_products: HostProductsChoice,
+    library: Option<Arc<dyn ProductLibrary>>,
 }
 
 impl Environment {
@@ -177,7 +180,21 @@ impl Environment {
             EngineChoice::Apple => Arc::new(apple(cpu)?),
         };
         let layout = flags.layout.unwrap_or_default();
-        Ok(Self { engine, pool, numerics, layout, affinity: flags.affinity.clone() })
+        Ok(Self {
+            engine,
+            pool,
+            numerics,
+            layout,
+            affinity: flags.affinity.clone(),
+            host_products: HostProductsChoice::Own,
+            library: None,
+        })
+    }
+
+    /// The same with another choice of who forms weight gradients.
+    pub(crate) fn with_host_products(self, choice: Option<HostProductsChoice>) -> Result<Self> {
+        let (host_products, library) = choice.unwrap_or_default().settle(self.numerics)?;
+        Ok(Self { host_products, library, ..self })
     }
 
     pub(crate) fn execution(&self) -> Execution<'_> {
@@ -186,6 +203,7 @@ impl Environment {
             pool: self.pool(),
             dtype: self.numerics.dtype(),
             layout: self.layout.layout(),
+            products: self.library.clone(),
         }
     }
 
@@ -197,9 +215,20 @@ impl Environment {
         self.numerics
     }
 
-    /// The precision of products on this processor; none if another device computes them.
+    /// The precision of products on this processor's cores; none if another device, or a library that may use one, computes
+    /// some of them.
     pub(crate) fn products(&self) -> Option<Precision> {
-        (self.engine.name() == "virtual").then(|| self.numerics.precision())
+        (self.engine.name() == "virtual" && self.library.is_none()).then(|| self.numerics.precision())
+    }
+
+    /// Who forms weight gradients: not `Auto`.
+    pub(crate) fn host_products(&self) -> HostProductsChoice {
+        self.host_products
+    }
+
+    /// The library that forms weight gradients, if one does.
+    pub(crate) fn library(&self) -> Option<&dyn ProductLibrary> {
+        self.library.as_deref()
     }
 
     pub(crate) fn affinity(&self) -> Option<&Affinity> {
@@ -209,7 +238,9 @@ impl Environment {
     /// Engine, number format and threads, for people.
     pub(crate) fn describe(&self) -> String {
         let threads = self.pool().current_num_threads();
-        format!("{} engine, {}, {threads} threads", self.engine.name(), self.numerics.name())
+        let library = self.library().map(|library| format!(", weight gradients by {}", library.name()));
+        let (engine, numerics) = (self.engine.name(), self.numerics.name());
+        format!("{engine} engine, {numerics}, {threads} threads{}", library.unwrap_or_default())
     }
 }
 

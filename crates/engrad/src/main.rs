@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod display;
 mod environment;
+mod host_products;
 mod machine;
 mod sources;
 

@@ -29,7 +29,7 @@ type Results = (Vec<f32>, f64, Vec<Vec<f32>>);
 fn results(engine: &dyn Engine, (dtype, layout): (DType, InputLayout), name: &str) -> Results {
     let (model, tokens) = model(name);
     let pool = virtual_engine(Numerics::Fast).pool();
-    let execution = Execution { engine, pool: Arc::clone(&pool), dtype, layout };
+    let execution = Execution { engine, pool: Arc::clone(&pool), dtype, layout, products: None };
     let (input, targets) = (&tokens[..tokens.len() - 1], &tokens[1..]);
     let logits = execution.logits(&model, input).unwrap();
     let (loss, gradients) = execution.gradients(&model, input, targets).unwrap();

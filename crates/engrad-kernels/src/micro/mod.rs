@@ -60,6 +60,7 @@ pub(crate) type Run =
 pub(crate) enum Isa {
     Portable,
     Avx512,
+    Neon,
 }
 
 /// A micro-kernel and its register tile.

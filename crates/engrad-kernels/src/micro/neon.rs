@@ -13,14 +13,8 @@ const COLUMNS: usize = 16;
 
 /// Adds the kernels this processor has for a precision, best first.
 pub(super) fn find(precision: Precision, found: &mut Vec<MicroKernel>) {
-    let kernel = |name, run, offset| MicroKernel {
-        name,
-        isa: Isa::Portable,
-        rows: ROWS,
-        columns: COLUMNS,
-        offset,
-        run,
-    };
+    let kernel =
+        |name, run, offset| MicroKernel { name, isa: Isa::Neon, rows: ROWS, columns: COLUMNS, offset, run };
     match precision {
         Precision::F32 => found.push(kernel("neon", f32_neon, false)),
         Precision::Bf16 => {

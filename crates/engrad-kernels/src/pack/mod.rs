@@ -4,7 +4,11 @@
 //! [`Packer::steps`] turns inner steps of rows or columns that are neighbours into words. A
 //! source contiguous along neither is read element by element.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -12,6 +16,21 @@ use crate::Precision;
 use crate::matrix::{ElementType, RawMatrix};
 use crate::micro::Isa;
 use crate::micro::{MOST_COLUMNS, MicroKernel, PanelLayout, ROW};
+
+/// Where the steps of a block go: micro-panels of `height` words a step, `stride` words apart.
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "the portable code has loops of its own")]
+struct Steps {
+    to: *mut u32,
+    /// Neighbours in the source.
+    width: usize,
+    /// Words of a step in a micro-panel; those without a neighbour are zero.
+    height: usize,
+    /// Words from one micro-panel to the next.
+    stride: usize,
+    /// Inner elements.
+    k: usize,
+}
 
 /// Which factor is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +172,13 @@ impl Packer {
                     Precision::Int8 => portable::line_int8(from, 1, k, flip, to),
                 };
             }
+            #[cfg(target_arch = "aarch64")]
+            if stride == 1 && self.kernel.isa == Isa::Neon && self.precision != Precision::Int8 {
+                return match self.precision {
+                    Precision::F32 => neon::line_f32(source.element, from, k, to),
+                    _ => neon::line_bf16(source.element, from, k, to),
+                };
+            }
             match self.precision {
                 Precision::F32 => portable::line_f32(source.element, from, stride, k, to),
                 Precision::Bf16 => portable::line_bf16(source.element, from, stride, k, to),
@@ -182,8 +208,13 @@ impl Packer {
         unsafe {
             #[cfg(target_arch = "x86_64")]
             if self.kernel.isa == Isa::Avx512 {
-                let steps = x86::Steps { to, width, height, stride: panel, k };
+                let steps = Steps { to, width, height, stride: panel, k };
                 return x86::steps(self.precision, source.element, from, stride, self.flip(), &steps);
+            }
+            #[cfg(target_arch = "aarch64")]
+            if self.kernel.isa == Isa::Neon {
+                let steps = Steps { to, width, height, stride: panel, k };
+                return neon::steps(self.precision, source.element, from, stride, self.flip(), &steps);
             }
             let size = source.element.size();
             for w in 0..words {
@@ -240,6 +271,11 @@ unsafe fn transpose(isa: Isa, lines: &[u32; MOST_COLUMNS * 16], width: usize, wo
     if isa == Isa::Avx512 && width == 32 && words == 16 {
         // SAFETY: the processor has the instructions, the caller the words.
         return unsafe { x86::transpose(lines, to) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    if isa == Isa::Neon && width == neon::WIDTH && words == 16 {
+        // SAFETY: the caller has the words.
+        return unsafe { neon::transpose(lines, to) };
     }
     let _ = isa;
     for w in 0..words {

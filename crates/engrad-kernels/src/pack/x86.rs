@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::Steps;
 use crate::Precision;
 use crate::matrix::ElementType;
 use crate::micro::MOST_COLUMNS;
@@ -80,20 +81,6 @@ pub(super) unsafe fn line_bf16(element: ElementType, from: *const u8, k: usize, 
             _mm256_mask_storeu_epi16(to.add(i).cast(), mask, round(part));
         }
     }
-}
-
-/// Where the steps of a block go: micro-panels of `height` words a step, `stride` words apart.
-#[derive(Clone, Copy)]
-pub(super) struct Steps {
-    pub(super) to: *mut u32,
-    /// Neighbours in the source.
-    pub(super) width: usize,
-    /// Words of a step in a micro-panel; those without a neighbour are zero.
-    pub(super) height: usize,
-    /// Words from one micro-panel to the next.
-    pub(super) stride: usize,
-    /// Inner elements.
-    pub(super) k: usize,
 }
 
 /// Lines ahead of the one being packed to ask for: they are too far apart for the processor to guess.

@@ -71,6 +71,7 @@ impl<'a> Generator<'a> {
                     training: false,
                     recompute: Recompute::None,
                     gradient_precision: GradientPrecision::F32,
+                    products: None,
                     vocabulary: self.vocabulary.clone(),
                 };
                 let mut network =

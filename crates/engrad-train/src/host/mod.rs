@@ -7,9 +7,11 @@
 pub(crate) mod cross_entropy;
 pub(crate) mod embedding;
 mod memory;
+mod products;
 pub(crate) mod rms_norm;
 pub(crate) mod simd;
 mod window;
 
 pub use memory::Buffer;
+pub(crate) use products::Products;
 pub(crate) use window::{Rows, Window};

@@ -1,8 +1,8 @@
 use engrad_engine::{Port, ReadGuard, Surface};
+use engrad_kernels::half::{narrow, widen};
 use engrad_kernels::{Matrix, Operand};
 use engrad_mil::DType;
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
 /// Rows below this many elements in all are converted on the calling thread.
@@ -29,6 +29,32 @@ impl<'a> Rows<'a> {
         match self {
             Self::Fp16 { data, columns, stride } => view!(data, columns, stride),
             Self::Fp32 { data, columns, stride } => view!(data, columns, stride),
+        }
+    }
+
+    /// `count` rows from `first` as f32: where they lie if they are, otherwise in `space`.
+    pub(crate) fn widened<'s>(self, first: usize, count: usize, space: &'s mut Vec<f32>) -> Matrix<'s>
+    where
+        'a: 's,
+    {
+        match self {
+            Self::Fp32 { data, columns, stride } => {
+                Matrix::new(&data[first * stride..], count, columns, stride)
+            }
+            Self::Fp16 { data, columns, stride } => {
+                space.resize(space.len().max(count * columns), 0.0);
+                let rows = space[..count * columns].par_chunks_mut(columns);
+                let from = data[first * stride..].par_chunks(stride);
+                rows.zip(from).with_min_len(8).for_each(|(to, from)| widen(&from[..columns], to));
+                Matrix::new(space, count, columns, columns)
+            }
+        }
+    }
+
+    /// Columns of a row.
+    pub(crate) fn columns(self) -> usize {
+        match self {
+            Self::Fp16 { columns, .. } | Self::Fp32 { columns, .. } => columns,
         }
     }
 }
@@ -101,7 +127,7 @@ impl Window {
             }),
             _ => self.for_rows_with_buffer(guard.fp16_mut(), |row, line: &mut [f16], buffer| {
                 fill(row, buffer);
-                line[offset..offset + columns].convert_from_f32_slice(buffer);
+                narrow(buffer, &mut line[offset..offset + columns]);
             }),
         }
     }
@@ -116,9 +142,9 @@ impl Window {
             }),
             _ => self.for_rows_with_buffer(guard.fp16_mut(), |row, line: &mut [f16], buffer| {
                 let line = &mut line[offset..offset + columns];
-                line.convert_to_f32_slice(buffer);
+                widen(line, buffer);
                 change(row, buffer);
-                line.convert_from_f32_slice(buffer);
+                narrow(buffer, line);
             }),
         }
     }
@@ -188,7 +214,7 @@ impl Window {
                     || vec![0.0; columns],
                     |buffer, (line, item)| {
                         fill(item, buffer);
-                        line[offset..offset + columns].convert_from_f32_slice(buffer);
+                        narrow(buffer, &mut line[offset..offset + columns]);
                     },
                 );
             }
@@ -217,7 +243,7 @@ impl Window {
                     let place = self.place(first + i);
                     match (fp32, fp16) {
                         (Some(elements), _) => line.copy_from_slice(&elements[place]),
-                        (_, Some(elements)) => elements[place].convert_to_f32_slice(line),
+                        (_, Some(elements)) => widen(&elements[place], line),
                         _ => {}
                     }
                 }
@@ -261,7 +287,7 @@ impl Window {
                                 combine(&mut state, row, line, &elements[self.place(row)]);
                             }
                             (_, Some(elements)) => {
-                                elements[self.place(row)].convert_to_f32_slice(buffer);
+                                widen(&elements[self.place(row)], buffer);
                                 combine(&mut state, row, line, buffer);
                             }
                             _ => {}

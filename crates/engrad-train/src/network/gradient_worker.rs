@@ -8,12 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use engrad_kernels::Precision;
+use engrad_kernels::Refusal;
 use rayon::ThreadPool;
 
 use crate::TrainError;
 use crate::gradients::{Gradient, Gradients};
-use crate::host::{Window, embedding};
+use crate::host::{Products, Window, embedding};
 use crate::trace::{Lane, Trace};
 
 /// One contribution to a gradient. Matrices are features × positions.
@@ -47,7 +47,8 @@ pub(crate) struct Ticket(u64);
 #[derive(Debug, Default)]
 struct Progress {
     finished: u64,
-    failed: bool,
+    /// Why no more jobs will be done.
+    ended: Option<String>,
 }
 
 #[derive(Debug)]
@@ -68,14 +69,14 @@ pub(crate) struct GradientWorker {
 }
 
 impl GradientWorker {
-    /// Zero gradients of those rows and columns; factors of products are rounded to `precision`.
+    /// Zero gradients of those rows and columns, formed by `products`.
     ///
     /// # Errors
     /// [`TrainError::Worker`] if the system starts no thread, [`TrainError::Engine`] if it has no memory.
     pub(crate) fn new(
         sizes: &[(usize, usize)],
         pool: Arc<ThreadPool>,
-        precision: Precision,
+        mut products: Products,
     ) -> Result<Self, TrainError> {
         let sums = sizes.iter().map(|&(rows, columns)| Gradient::new(rows, columns));
         let shared = Arc::new(Shared {
@@ -93,10 +94,17 @@ impl GradientWorker {
                     let (started, name) = (Instant::now(), job.name());
                     let mut gradients = lock(&theirs.gradients);
                     let sums: &mut [Gradient] = &mut gradients.0;
-                    match job {
+                    let done = match job {
                         // Not worth waiting for a thread of the pool.
-                        Job::Add { parameter, values } => sums[parameter].add_row(0, &values),
-                        job => pool.install(|| job.run(sums, precision)),
+                        Job::Add { parameter, values } => {
+                            sums[parameter].add_row(0, &values);
+                            Ok(())
+                        }
+                        job => pool.install(|| job.run(sums, &mut products)),
+                    };
+                    if let Err(refusal) = done {
+                        lock(&theirs.progress).ended = Some(refusal.to_string());
+                        break;
                     }
                     if let Some(trace) = theirs.trace.get() {
                         trace.record(Lane::WeightGradients, name, started);
@@ -121,7 +129,8 @@ impl GradientWorker {
     pub(crate) fn submit(&mut self, job: Job) -> Result<Ticket, TrainError> {
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if !sent {
-            return Err(ended());
+            let progress = lock(&self.shared.progress);
+            return Err(TrainError::Worker(progress.ended.clone().unwrap_or_else(early)));
         }
         self.submitted += 1;
         Ok(Ticket(self.submitted))
@@ -137,8 +146,8 @@ impl GradientWorker {
         let in_pool = rayon::current_thread_index().is_some();
         let mut progress = lock(&self.shared.progress);
         while progress.finished < ticket.0 {
-            if progress.failed {
-                return Err(ended());
+            if let Some(reason) = &progress.ended {
+                return Err(TrainError::Worker(reason.clone()));
             }
             if in_pool {
                 // A thread of the pool does its share of the jobs instead.
@@ -176,13 +185,13 @@ struct EndGuard(Arc<Shared>);
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        lock(&self.0.progress).failed = true;
+        lock(&self.0.progress).ended.get_or_insert_with(early);
         self.0.advanced.notify_all();
     }
 }
 
-fn ended() -> TrainError {
-    TrainError::Worker("the weight-gradient thread ended early".into())
+fn early() -> String {
+    "the weight-gradient thread ended early".to_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -190,14 +199,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Job {
-    fn run(self, gradients: &mut [Gradient], precision: Precision) {
+    fn run(self, gradients: &mut [Gradient], products: &mut Products) -> Result<(), Refusal> {
         match self {
             Job::Product { parameter, start, rows, activation, cotangent } => {
                 let first = activation.read();
                 // Locking a surface twice could wait for a writer between the two.
                 let second = (!activation.shares_surface(&cotangent)).then(|| cotangent.read());
                 let cotangent = cotangent.view(second.as_ref().unwrap_or(&first));
-                gradients[parameter].add_product(start, rows, cotangent, activation.view(&first), precision);
+                let activation = activation.view(&first);
+                gradients[parameter].add_product(start, rows, cotangent, activation, products)?;
             }
             Job::Elementwise { parameter, index, activation, cotangent } => {
                 let positions = activation.columns();
@@ -221,5 +231,6 @@ impl Job {
             }
             Job::Add { parameter, values } => gradients[parameter].add_row(0, &values),
         }
+        Ok(())
     }
 }

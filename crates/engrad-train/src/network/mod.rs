@@ -19,7 +19,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use engrad_engine::Engine;
-use engrad_kernels::Precision;
+use engrad_kernels::{Precision, ProductLibrary};
 use engrad_mil::DType;
 use engrad_mil::pack::InputLayout;
 use engrad_model::{ModelConfig, Parameter, ParameterRole};
@@ -32,6 +32,7 @@ use self::gradient_worker::{GradientWorker, Job, Ticket};
 use self::head::{Head, block_positions};
 use self::recompute::Streams;
 use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, WrittenAgain};
+use crate::host::Products;
 use crate::optimizer::{AdamW, Placement, row_length};
 use crate::stages::{MAX_SEQUENCE, Stage, StageKind, StageOptions, StageWeight, tile_rows};
 use crate::trace::{Lane, Trace};
@@ -54,6 +55,8 @@ pub struct NetworkOptions {
     pub recompute: Recompute,
     /// What the factors of weight gradients are rounded to; sums are f32.
     pub gradient_precision: GradientPrecision,
+    /// Forms those weight gradients that it takes, where factors are not rounded; our own kernels form the others.
+    pub products: Option<Arc<dyn ProductLibrary>>,
     /// Token ids that can occur.
     pub vocabulary: Vocabulary,
 }
@@ -216,7 +219,8 @@ impl Network {
             GradientPrecision::F32 => Precision::F32,
             GradientPrecision::Bf16 => Precision::Bf16,
         };
-        let worker = options.training.then(|| GradientWorker::new(&sizes, Arc::clone(&pool), precision));
+        let products = Products::new(precision, options.products.clone());
+        let worker = options.training.then(|| GradientWorker::new(&sizes, Arc::clone(&pool), products));
         let worker = worker.transpose()?;
         let streams = Streams::new(config.layers, config.dim * positions, &options);
         Ok(Self {

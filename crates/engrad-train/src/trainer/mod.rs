@@ -109,6 +109,7 @@ impl<'a> Trainer<'a> {
             training: true,
             recompute: settings.recompute,
             gradient_precision: settings.gradient_precision,
+            products: execution.products.clone(),
             vocabulary,
         };
         let mut network =

@@ -15,7 +15,6 @@ pub(crate) mod attention;
 pub(crate) mod elementwise;
 pub(crate) mod execute;
 mod follow;
-pub(crate) mod half;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod memory;
@@ -26,6 +25,7 @@ pub(crate) mod reduce;
 pub(crate) mod softmax;
 mod strided;
 
+pub(crate) use engrad_kernels::half;
 use rayon::prelude::*;
 
 /// Elements handled at once by elementwise work: a few such blocks fit the first-level cache.

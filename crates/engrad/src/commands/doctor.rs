@@ -2,11 +2,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use engrad_kernels::{Matrix, MatrixMut};
 use serde_json::{Map, Value, json};
 
 use super::engine::{Asked, print_facts};
 use crate::display::print_line;
 use crate::environment::EngineChoice;
+use crate::host_products;
 use crate::machine::Machine;
 
 #[derive(Debug, Args)]
@@ -31,10 +33,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         };
         engines.insert(name.to_owned(), state);
     }
+    let (accelerate, works) = accelerate();
+    healthy &= works;
     let report = json!({
         "engrad": env!("CARGO_PKG_VERSION"),
         "machine": serde_json::to_value(Machine::find())?,
         "engines": engines,
+        "accelerate": accelerate,
         "healthy": healthy,
     });
     match arguments.json {
@@ -42,6 +47,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         false => print_facts(&for_people(report), 0),
     }
     Ok(ExitCode::from(u8::from(!healthy)))
+}
+
+/// Whether Accelerate is here, and gives a product that has no rounding as it is. One that is not here is no fault.
+fn accelerate() -> (Value, bool) {
+    let library = match host_products::accelerate() {
+        Ok(library) => library,
+        Err(error) => return (json!({"not_available": error.to_string()}), true),
+    };
+    let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, -1.0, 0.5, 2.0, -3.0, 4.0]);
+    let mut c = [0.5; 4];
+    let (left, right) = (Matrix::new(&a, 2, 3, 3), Matrix::new(&b, 2, 3, 3).transposed());
+    let product = library.sgemm(MatrixMut::new(&mut c, 2, 2, 2), 2.0, 1.0, left, right);
+    let works = product.is_ok() && c == [1.5, 9.0, 3.0, 18.0];
+    (json!({"library": library.path().display().to_string(), "works": works}), works)
 }
 
 /// Bytes in GiB; what every machine has and this one does not tell is said to be unknown.

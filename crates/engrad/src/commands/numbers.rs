@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::display::print_line;
 use crate::environment::{Environment, ExecutionFlags};
+use crate::host_products::HostProductsChoice;
 use crate::sources;
 
 /// Longest token file: the longest input and one target more.
@@ -21,6 +22,9 @@ pub(crate) struct LogitsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct GradsArguments {
+    /// Who forms weight gradients [default: auto]
+    #[arg(long, value_enum)]
+    host_products: Option<HostProductsChoice>,
     #[command(flatten)]
     common: Common,
 }
@@ -63,6 +67,7 @@ pub(crate) fn logits(arguments: &LogitsArguments) -> Result<()> {
 pub(crate) fn grads(arguments: &GradsArguments) -> Result<()> {
     let common = &arguments.common;
     let (model, tokens, environment) = common.open()?;
+    let environment = environment.with_host_products(arguments.host_products)?;
     let (input, targets) = (&tokens[..tokens.len() - 1], &tokens[1..]);
     let (loss, gradients) = environment.execution().gradients(&model, input, targets)?;
     let parameters = model.config.parameters();

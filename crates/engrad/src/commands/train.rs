@@ -13,6 +13,7 @@ use engrad_train::{Recompute, initialize};
 use crate::config::RunConfig;
 use crate::display;
 use crate::environment::{self, Environment, ExecutionFlags};
+use crate::host_products::HostProductsChoice;
 use crate::sources::{self, ModelSource};
 
 /// Where default runs and generated data go.
@@ -105,6 +106,9 @@ pub(crate) struct Arguments {
     /// What samples begin with [default: "Once upon a time"]
     #[arg(long, value_name = "TEXT")]
     sample_prompt: Option<String>,
+    /// Who forms weight gradients [default: auto]
+    #[arg(long, value_enum)]
+    host_products: Option<HostProductsChoice>,
     #[command(flatten)]
     execution: ExecutionFlags,
 }
@@ -138,6 +142,7 @@ impl Arguments {
             self.execution.numerics => config.numerics,
             self.execution.layout => config.layout,
         }
+        config.host_products = self.host_products.or(config.host_products);
         train.decay_steps = self.decay_steps.or(train.decay_steps);
         train.sequence = self.sequence.or(train.sequence);
         train.compact_vocabulary &= !self.full_vocabulary;
@@ -186,7 +191,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         layout: Some(config.layout),
         threads: config.threads,
         affinity: config.affinity.clone(),
-    })?;
+    })?
+    .with_host_products(config.host_products)?;
+    // What resumes the run must not choose again: another choice would give other bits.
+    config.host_products = Some(engine.host_products());
     let (model_config, weights) = match (&mut checkpoint, sources::model_source(&config.model)) {
         (Some(checkpoint), _) => (checkpoint.model_config()?, None),
         (None, Ok(ModelSource::Description(description))) => (description, None),
@@ -271,7 +279,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
 
 fn saved_config(checkpoint: &mut Checkpoint) -> Result<RunConfig> {
     let text = checkpoint.config_toml()?;
-    RunConfig::parse(&text).with_context(|| format!("configuration in {}", checkpoint.path().display()))
+    let mut config = RunConfig::parse(&text)
+        .with_context(|| format!("configuration in {}", checkpoint.path().display()))?;
+    // Runs of before there was a choice.
+    config.host_products.get_or_insert(HostProductsChoice::Own);
+    Ok(config)
 }
 
 /// Refuses what a checkpoint has settled already, rather than going on without it.

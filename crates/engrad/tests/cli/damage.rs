@@ -68,7 +68,8 @@ fn with_damage(original: &Path, seed: u64, mut check: impl FnMut(&Path)) {
 /// Loads a model and, where that goes well, runs it.
 fn try_model(engine: &VirtualEngine, path: &Path) {
     let Ok(model) = engrad_store::load(path) else { return };
-    let execution = Execution { engine, pool: engine.pool(), dtype: DType::Fp32, layout: InputLayout::Ports };
+    let (dtype, layout) = (DType::Fp32, InputLayout::Ports);
+    let execution = Execution { engine, pool: engine.pool(), dtype, layout, products: None };
     // Not-a-number weights give such logits, a description with another context gives others: neither is a panic.
     let _ = execution.logits(&model, &[0, 1, 2]);
     let _ = execution.gradients(&model, &[0, 1], &[1, 2]);

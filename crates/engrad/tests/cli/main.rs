@@ -3,6 +3,7 @@
 //! Every test works in a folder of its own, with a model of 25,000 parameters. Those that want real data read it
 //! from `shared/data` beside the project's folder, and say so when it is not there.
 
+mod accelerate;
 mod apple;
 mod bench;
 mod configuration;

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::machine::Machine;
 use super::{Common, description};
-use crate::environment::Environment;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,7 +27,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let common = &arguments.common;
     let config = description(&arguments.model)?;
-    let environment = Environment::new(&common.execution)?;
+    let environment = common.environment()?;
     let mut machine = Machine::measure(environment.pool());
     let precision = environment.products();
     let sequences = if arguments.sequences.is_empty() { &[256, 1024][..] } else { &arguments.sequences };

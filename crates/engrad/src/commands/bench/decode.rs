@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::machine::Machine;
 use super::{Common, description};
-use crate::environment::{Environment, reserve};
+use crate::environment::reserve;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if prompt == 0 || count == 0 || prompt.saturating_add(count) > context {
         bail!("--prompt and --tokens are 1 or more, together no more than the model's {context} positions");
     }
-    let environment = Environment::new(&common.execution)?;
+    let environment = common.environment()?;
     reserve(config.parameter_count())?;
     let machine = Machine::measure(environment.pool());
     let model = environment.pool().install(|| initialize(&config, 1));

@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::machine::Machine;
 use super::{Common, description};
-use crate::environment::Environment;
 
 /// Evaluations timed together: one alone is shorter than the clock's own cost.
 const EVALUATIONS: u32 = 1000;
@@ -29,7 +28,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let common = &arguments.common;
     let config = description(&arguments.model)?;
-    let environment = Environment::new(&common.execution)?;
+    let environment = common.environment()?;
     let machine = Machine::measure(environment.pool());
     let execution = environment.execution();
     let options = StageOptions {

@@ -1,9 +1,10 @@
 use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use engrad_kernels::{
-    Factor, Int8Scales, Matmul, Matrix, MatrixMut, PackedMatrix, Precision, Threads, matmul_int8,
+    Factor, Int8Scales, Matmul, Matrix, MatrixMut, PackedMatrix, Precision, ProductLibrary, Threads,
+    matmul_int8,
 };
 use serde_json::{Value, json};
 
@@ -73,7 +74,7 @@ impl PrecisionChoice {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let common = &arguments.common;
-    let environment = Environment::new(&common.execution)?;
+    let environment = common.environment()?;
     let mut machine = Machine::measure(environment.pool());
     let shapes = match arguments.shapes.as_slice() {
         [] => SHAPES.split(' ').filter_map(|shape| shape.parse().ok()).collect(),
@@ -101,17 +102,51 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
                     "share_of_peak": machine.share(&what, precision, operations, spread.median())?,
                 }))
             };
-            products.push(json!({
+            let mut product = json!({
                 "m": m, "n": n, "k": k,
                 "precision": format!("{precision:?}").to_lowercase(),
                 "kernel": precision.kernel_name(),
                 "packed_during_product": figures(&plain)?,
                 "left_factor_packed_before": figures(&packed)?,
-            }));
+            });
+            if let Some(library) = environment.library().filter(|_| precision == Precision::F32) {
+                let spread = measure_library(common, library, Shape { m, n, k })?;
+                // Units beside the cores may compute it, so that no peak measured here is its peak.
+                product[library.name()] = json!({
+                    "milliseconds": spread.to_json(),
+                    "gflops": operations / spread.median() / 1e6,
+                    "gflops_best": operations / spread.best() / 1e6,
+                    "takes_such_weight_gradients": library.takes((m, n, k)),
+                });
+            }
+            products.push(product);
         }
     }
     common.report("gemm", &environment, &machine, json!({ "products": products }));
     Ok(())
+}
+
+/// Numbers of an m × k or k × n factor.
+fn factor(len: usize) -> Vec<f32> {
+    (0..len).map(|i| f32::from(byte(i)) / 50.0).collect()
+}
+
+fn byte(i: usize) -> i8 {
+    (i * 37 % 101) as i8 - 50
+}
+
+/// Times a product of f32 factors by a library.
+fn measure_library(
+    common: &Common,
+    library: &dyn ProductLibrary,
+    Shape { m, n, k }: Shape,
+) -> Result<Spread> {
+    let (a, b, mut c) = (factor(m * k), factor(k * n), vec![0f32; m * n]);
+    let (a, b) = (Matrix::new(&a, m, k, k), Matrix::new(&b, k, n, n));
+    common.measure(|| {
+        let product = library.multiply(MatrixMut::new(&mut c, m, n, n), 0.0, a, b);
+        product.map_err(|refusal| anyhow!(refusal))
+    })
 }
 
 /// Times a product, and the same with its left factor packed before.
@@ -123,9 +158,8 @@ fn measure(
 ) -> Result<[Spread; 2]> {
     let pool = environment.pool();
     let mut c = vec![0f32; m * n];
-    let value = |i: usize| (i * 37 % 101) as i8 - 50;
     if precision == Precision::Int8 {
-        let (a, b): (Vec<i8>, Vec<i8>) = ((0..m * k).map(value).collect(), (0..k * n).map(value).collect());
+        let (a, b): (Vec<i8>, Vec<i8>) = ((0..m * k).map(byte).collect(), (0..k * n).map(byte).collect());
         let ones = vec![1.0; m];
         let scales = Int8Scales { rows: &ones, columns: None, round_to_f16: false };
         let (a, b) = (Matrix::new(&a, m, k, k), Matrix::new(&b, k, n, n));
@@ -140,8 +174,7 @@ fn measure(
         })?;
         return Ok([plain, before]);
     }
-    let value = |i: usize| f32::from(value(i)) / 50.0;
-    let (a, b): (Vec<f32>, Vec<f32>) = ((0..m * k).map(value).collect(), (0..k * n).map(value).collect());
+    let (a, b) = (factor(m * k), factor(k * n));
     let (a, b) = (Matrix::new(&a, m, k, k), Matrix::new(&b, k, n, n));
     let packed = PackedMatrix::new(a, Factor::Left, precision);
     let plain = common.measure(|| {

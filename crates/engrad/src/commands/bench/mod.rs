@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::display::print_line;
 use crate::environment::{Environment, ExecutionFlags};
+use crate::host_products::HostProductsChoice;
 use crate::sources::{ModelSource, model_source};
 use machine::Machine;
 use spread::Spread;
@@ -52,11 +53,18 @@ struct Common {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Who forms weight gradients [default: auto]
+    #[arg(long, value_enum)]
+    host_products: Option<HostProductsChoice>,
     #[command(flatten)]
     execution: ExecutionFlags,
 }
 
 impl Common {
+    fn environment(&self) -> Result<Environment> {
+        Environment::new(&self.execution)?.with_host_products(self.host_products)
+    }
+
     /// Times `work`, warm-up excluded.
     fn measure(&self, mut work: impl FnMut() -> Result<()>) -> Result<Spread> {
         for _ in 0..self.warmup {
@@ -76,6 +84,7 @@ impl Common {
             "engine": environment.describe(),
             "numerics": environment.numerics().name(),
             "threads": environment.pool().current_num_threads(),
+            "host_products": environment.host_products().name(),
             "affinity": environment.affinity().map(ToString::to_string),
             "machine": machine.to_json(),
             "runs": self.runs,

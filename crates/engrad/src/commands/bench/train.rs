@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::machine::{Machine, peak_resident_bytes};
 use super::{Common, Spread, description};
-use crate::environment::{Environment, reserve};
+use crate::environment::reserve;
 
 /// Bytes of memory that AdamW moves for each parameter: weight, two moments read and written, gradient read, and the
 /// fp16 weight on the surface written, for which its cache line is read first.
@@ -50,7 +50,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let common = &arguments.common;
     let config = description(&arguments.model)?;
-    let environment = Environment::new(&common.execution)?;
+    let environment = common.environment()?;
     let sequence = arguments.sequence.unwrap_or(config.sequence);
     reserve(config.parameter_count())?;
     let settings = TrainSettings {
@@ -79,6 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         training: true,
         recompute: arguments.recompute,
         gradient_precision: settings.gradient_precision,
+        products: execution.products.clone(),
         vocabulary: Vocabulary::full(config.vocab),
     };
     let mut compiling = Spread::default();
