@@ -39,7 +39,7 @@ pub enum TrainError {
     /// The numbers left the range of the engine and no smaller loss scale helps.
     #[error("{0}")]
     NotFinite(String),
-    /// A background thread could not be started or ended early.
+    /// Work in the background failed.
     #[error("background work failed: {0}")]
     Worker(String),
 }

@@ -1,11 +1,12 @@
-//! Weight gradients on a thread of their own, while the engine evaluates the next program.
+//! Weight gradients, formed by the threads of the pool while the engine evaluates the next program.
 //!
-//! Jobs are done one after the other in the order given, so sums are the same in every run. A [`Ticket`] tells when
-//! the surfaces a job reads may be written again; waiting is left to whoever needs them.
+//! Jobs are done one after the other in the order given, so sums are the same in every run; each is a task of the pool,
+//! so that threads which wait for the end of a step of the engine have something to do. A [`Ticket`] tells when the
+//! surfaces a job reads may be written again; waiting is left to whoever needs them.
 
-use std::sync::mpsc::{Sender, channel};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use engrad_kernels::Refusal;
@@ -46,6 +47,9 @@ pub(crate) struct Ticket(u64);
 
 #[derive(Debug, Default)]
 struct Progress {
+    waiting: VecDeque<Job>,
+    /// Whether a task for the next job is under way.
+    running: bool,
     finished: u64,
     /// Why no more jobs will be done.
     ended: Option<String>,
@@ -53,71 +57,41 @@ struct Progress {
 
 #[derive(Debug)]
 struct Shared {
-    gradients: Mutex<Gradients>,
+    pool: Arc<ThreadPool>,
+    sums: Mutex<Gradients>,
+    products: Mutex<Products>,
     progress: Mutex<Progress>,
     advanced: Condvar,
     trace: OnceLock<Arc<Trace>>,
 }
 
-/// Owns the gradient sums and the thread that adds to them.
+/// Owns the gradient sums and the jobs that add to them.
 #[derive(Debug)]
 pub(crate) struct GradientWorker {
-    jobs: Option<Sender<Job>>,
     shared: Arc<Shared>,
     submitted: u64,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl GradientWorker {
-    /// Zero gradients of those rows and columns, formed by `products`.
+    /// Zero gradients of those rows and columns, formed by `products` on the pool.
     ///
     /// # Errors
-    /// [`TrainError::Worker`] if the system starts no thread, [`TrainError::Engine`] if it has no memory.
+    /// [`TrainError::Engine`] if the system has no memory.
     pub(crate) fn new(
         sizes: &[(usize, usize)],
         pool: Arc<ThreadPool>,
-        mut products: Products,
+        products: Products,
     ) -> Result<Self, TrainError> {
         let sums = sizes.iter().map(|&(rows, columns)| Gradient::new(rows, columns));
         let shared = Arc::new(Shared {
-            gradients: Mutex::new(Gradients(sums.collect::<Result<Vec<_>, _>>()?)),
+            pool,
+            sums: Mutex::new(Gradients(sums.collect::<Result<Vec<_>, _>>()?)),
+            products: Mutex::new(products),
             progress: Mutex::default(),
             advanced: Condvar::new(),
             trace: OnceLock::new(),
         });
-        let (jobs, queue) = channel::<Job>();
-        let theirs = Arc::clone(&shared);
-        let work = move || {
-            let end = EndGuard(Arc::clone(&theirs));
-            for job in queue {
-                {
-                    let (started, name) = (Instant::now(), job.name());
-                    let mut gradients = lock(&theirs.gradients);
-                    let sums: &mut [Gradient] = &mut gradients.0;
-                    let done = match job {
-                        // Not worth waiting for a thread of the pool.
-                        Job::Add { parameter, values } => {
-                            sums[parameter].add_row(0, &values);
-                            Ok(())
-                        }
-                        job => pool.install(|| job.run(sums, &mut products)),
-                    };
-                    if let Err(refusal) = done {
-                        lock(&theirs.progress).ended = Some(refusal.to_string());
-                        break;
-                    }
-                    if let Some(trace) = theirs.trace.get() {
-                        trace.record(Lane::WeightGradients, name, started);
-                    }
-                }
-                lock(&theirs.progress).finished += 1;
-                theirs.advanced.notify_all();
-            }
-            drop(end);
-        };
-        let thread = std::thread::Builder::new().name("weight-gradients".into()).spawn(work);
-        let thread = thread.map_err(|e| TrainError::Worker(e.to_string()))?;
-        Ok(Self { jobs: Some(jobs), shared, submitted: 0, thread: Some(thread) })
+        Ok(Self { shared, submitted: 0 })
     }
 
     /// Records every job from now on; only the first call counts.
@@ -127,13 +101,22 @@ impl GradientWorker {
 
     /// Queues a job and returns at once.
     pub(crate) fn submit(&mut self, job: Job) -> Result<Ticket, TrainError> {
-        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        if !sent {
-            let progress = lock(&self.shared.progress);
-            return Err(TrainError::Worker(progress.ended.clone().unwrap_or_else(early)));
+        let mut progress = lock(&self.shared.progress);
+        if let Some(reason) = &progress.ended {
+            return Err(TrainError::Worker(reason.clone()));
+        }
+        progress.waiting.push_back(job);
+        if !progress.running {
+            progress.running = true;
+            Shared::start_next(&self.shared);
         }
         self.submitted += 1;
         Ok(Ticket(self.submitted))
+    }
+
+    /// The last job queued.
+    pub(crate) fn last(&self) -> Ticket {
+        Ticket(self.submitted)
     }
 
     /// Whether the job, and all before it, are done.
@@ -143,55 +126,82 @@ impl GradientWorker {
 
     /// Waits until the job, and all before it, are done.
     pub(crate) fn wait(&self, ticket: Ticket) -> Result<(), TrainError> {
-        let in_pool = rayon::current_thread_index().is_some();
-        let mut progress = lock(&self.shared.progress);
-        while progress.finished < ticket.0 {
-            if let Some(reason) = &progress.ended {
-                return Err(TrainError::Worker(reason.clone()));
-            }
-            if in_pool {
-                // A thread of the pool does its share of the jobs instead.
-                drop(progress);
-                if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                    std::thread::yield_now();
-                }
-                progress = lock(&self.shared.progress);
-            } else {
-                progress = self.shared.advanced.wait(progress).unwrap_or_else(PoisonError::into_inner);
-            }
+        let reached = |progress: &Progress| progress.finished >= ticket.0;
+        let progress = self.shared.wait_until(|progress| reached(progress) || progress.ended.is_some());
+        match &progress.ended {
+            Some(reason) if !reached(&progress) => Err(TrainError::Worker(reason.clone())),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Waits for everything, then gives access to the sums.
     pub(crate) fn gradients(&self) -> Result<MutexGuard<'_, Gradients>, TrainError> {
-        self.wait(Ticket(self.submitted))?;
-        Ok(lock(&self.shared.gradients))
+        self.wait(self.last())?;
+        Ok(lock(&self.shared.sums))
     }
 }
 
 impl Drop for GradientWorker {
+    /// Waits for the job under way, which holds surfaces; the others are forgotten.
     fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there was already reported to whoever waited.
-            let _ = thread.join();
+        lock(&self.shared.progress).waiting.clear();
+        drop(self.shared.wait_until(|progress| !progress.running));
+    }
+}
+
+impl Shared {
+    fn start_next(this: &Arc<Self>) {
+        let shared = Arc::clone(this);
+        this.pool.spawn(move || shared.run_next());
+    }
+
+    fn run_next(self: Arc<Self>) {
+        let job = lock(&self.progress).waiting.pop_front();
+        // A panic of a task would end the process; whoever waits for the job is told instead.
+        let done =
+            catch_unwind(AssertUnwindSafe(|| job.map_or(Ok(false), |job| self.run(job).map(|()| true))));
+        let mut progress = lock(&self.progress);
+        match done {
+            Ok(Ok(counts)) => progress.finished += u64::from(counts),
+            Ok(Err(refusal)) => progress.ended = Some(refusal.to_string()),
+            Err(_) => progress.ended = Some("a weight gradient could not be formed".to_owned()),
         }
+        if progress.ended.is_some() {
+            progress.waiting.clear();
+        }
+        progress.running = !progress.waiting.is_empty();
+        if progress.running {
+            Self::start_next(&self);
+        }
+        drop(progress);
+        self.advanced.notify_all();
     }
-}
 
-/// Tells waiters that the thread is gone, whichever way it went.
-struct EndGuard(Arc<Shared>);
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        lock(&self.0.progress).ended.get_or_insert_with(early);
-        self.0.advanced.notify_all();
+    fn run(&self, job: Job) -> Result<(), Refusal> {
+        let (started, name) = (Instant::now(), job.name());
+        job.run(&mut lock(&self.sums).0, &mut lock(&self.products))?;
+        if let Some(trace) = self.trace.get() {
+            trace.record(Lane::WeightGradients, name, started);
+        }
+        Ok(())
     }
-}
 
-fn early() -> String {
-    "the weight-gradient thread ended early".to_owned()
+    /// Waits for a state; a thread of the pool does its share of the jobs meanwhile.
+    fn wait_until(&self, reached: impl Fn(&Progress) -> bool) -> MutexGuard<'_, Progress> {
+        let mut progress = lock(&self.progress);
+        while !reached(&progress) {
+            if rayon::current_thread_index().is_some() {
+                drop(progress);
+                if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                    std::thread::yield_now();
+                }
+                progress = lock(&self.progress);
+            } else {
+                progress = self.advanced.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        progress
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,7 +2,7 @@
 //!
 //! The host keeps the residual stream in f32 and does embedding, RMSNorm and loss; every product of activations and
 //! weights is a MIL program on the engine. Weights enter as inputs, so a step never recompiles. Weight gradients are
-//! formed on another thread while the engine goes on ([`gradient_worker`]).
+//! formed by other threads while the engine goes on ([`gradient_worker`]).
 
 mod backward;
 mod forward;
@@ -371,7 +371,17 @@ impl Network {
 
     /// Runs a whole pass as a task of the pool: entering and leaving it for each step would cost two changes of threads
     /// every time. An engine that is another device keeps the thread waiting meanwhile.
-    fn in_pool<R: Send>(&mut self, pass: impl FnOnce(&mut Self) -> R + Send) -> R {
+    ///
+    /// No job may be under way then: its thread, waiting for a part of it, might take the pass on top of the job, and the
+    /// pass would wait for what is below it.
+    fn in_pool<R: Send>(
+        &mut self,
+        pass: impl FnOnce(&mut Self) -> Result<R, TrainError> + Send,
+    ) -> Result<R, TrainError> {
+        if let Some(worker) = &self.worker {
+            let last = worker.last();
+            self.wait(last)?;
+        }
         let pool = Arc::clone(&self.pool);
         pool.install(|| pass(self))
     }
