@@ -152,22 +152,28 @@ unsafe fn each_step<const GROUP: usize>(
             }
         }
         // A whole vector may be stored where the next step of the same micro-panel overwrites what is too much.
-        let store = if w + 1 < count { !0 } else { first(height) };
-        let mut to = to.wrapping_add(w * height);
-        for start in (0..width).step_by(height) {
-            for part in (0..height).step_by(LANES) {
-                let mask = first(width.saturating_sub(start + part).min(height - part));
-                let words = words(line.wrapping_add((start + part) * size), mask, inner);
-                // SAFETY: words of the step, or of the next one.
-                unsafe {
-                    if height >= LANES {
-                        _mm512_mask_storeu_epi32(to.wrapping_add(part).cast(), first(height - part), words);
-                    } else {
-                        _mm512_mask_storeu_epi32(to.cast(), store, words);
-                    }
+        let narrow = if w + 1 < count { !0 } else { first(height) };
+        let to = to.wrapping_add(w * height);
+        // SAFETY: words of the step, or of the next one; neighbours outside the mask are not read.
+        let vector = |index: usize, part: usize, read: __mmask16, write: __mmask16| unsafe {
+            let words = words(line.wrapping_add((index * height + part) * size), read, inner);
+            _mm512_mask_storeu_epi32(to.wrapping_add(index * panel + part).cast(), write, words);
+        };
+        // Masks are the same for all whole micro-panels.
+        let masks = [first(height), first(height.saturating_sub(LANES))];
+        let whole = width / height;
+        if height < LANES {
+            (0..whole).for_each(|index| vector(index, 0, masks[0], narrow));
+        } else {
+            for index in 0..whole {
+                for part in (0..height).step_by(LANES) {
+                    vector(index, part, masks[part / LANES], masks[part / LANES]);
                 }
             }
-            to = to.wrapping_add(panel);
+        }
+        for part in (0..if width % height > 0 { height } else { 0 }).step_by(LANES) {
+            let read = first((width - whole * height).saturating_sub(part));
+            vector(whole, part, read, if height < LANES { narrow } else { masks[part / LANES] });
         }
     }
 }
