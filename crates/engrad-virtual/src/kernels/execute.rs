@@ -6,7 +6,7 @@ use engrad_mil::DType;
 
 use super::elementwise::Memory;
 use super::follow::Following;
-use super::matmul::{Operand, SharedPanels};
+use super::matmul::{Follow, Operand, SharedPanels};
 use super::memory::{ALIGNMENT_WORDS, Arena, Words};
 use super::numbers::Numbers;
 use super::panels::PanelCache;
@@ -83,8 +83,7 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &Pan
                         cache.get(place, matrix, factor, s.precision, team == Team::Pool)
                     };
                     let follow = |start: usize, len: usize| following.range(start, len);
-                    let follow: Option<&(dyn Fn(usize, usize) + Sync)> =
-                        if followers.is_empty() { None } else { Some(&follow) };
+                    let follow: Option<&Follow<'_>> = if followers.is_empty() { None } else { Some(&follow) };
                     let work = (team, follow);
                     matmul::run(s, (x, y), words(&s.target), &mut shared, scratch, panels, work);
                 }

@@ -103,11 +103,14 @@ impl Matmul {
 /// Products in a batch from which on each is one task: enough to keep many cores busy.
 const BATCH_TASKS: usize = 8;
 
+/// What follows on `len` elements of a result from `start` on, once they are complete.
+pub(super) type Follow<'f> = dyn Fn(usize, usize) + Sync + 'f;
+
 /// Rounds tiles to fp16, and goes on with whole rows where they are contiguous.
 struct Ending<'f> {
     round: bool,
     /// Elements of a row, and what follows on ranges of elements.
-    follow: Option<(usize, &'f (dyn Fn(usize, usize) + Sync))>,
+    follow: Option<(usize, &'f Follow<'f>)>,
 }
 
 impl Finish for Ending<'_> {
@@ -158,7 +161,7 @@ pub(super) struct How<'f> {
     pub(super) round: bool,
     pub(super) parallel: bool,
     /// Called for ranges of elements of a contiguous result, each once they are complete.
-    pub(super) follow: Option<&'f (dyn Fn(usize, usize) + Sync)>,
+    pub(super) follow: Option<&'f Follow<'f>>,
 }
 
 /// Scratch of a product: parts of the arena.
@@ -195,7 +198,7 @@ pub(crate) unsafe fn run<'a>(
     shared: &mut SharedPanels<'a>,
     scratch: impl Fn() -> Words<'a> + Sync + Send,
     panels: impl Fn(usize, &RawMatrix, Factor) -> Option<Arc<PackedMatrix>>,
-    (team, follow): (Team, Option<&(dyn Fn(usize, usize) + Sync)>),
+    (team, follow): (Team, Option<&Follow<'_>>),
 ) {
     let [a, b, c, ..] = five(step.target.layout.shape());
     let at = |batch: usize| [batch / c / b, batch / c % b, batch % c];

@@ -26,14 +26,6 @@ pub(crate) enum Follower {
 }
 
 impl Follower {
-    fn of(step: Step) -> Result<Self, Step> {
-        match step {
-            Step::Map(map) => Ok(Self::Map(map)),
-            Step::Store(store) => Ok(Self::Store(store)),
-            step => Err(step),
-        }
-    }
-
     /// Views read, and views written.
     pub(super) fn views(&mut self) -> (Vec<&mut View>, Vec<&mut View>) {
         match self {
@@ -129,20 +121,13 @@ pub(super) fn attach(steps: Vec<Step>) -> Vec<Planned> {
         // The last step that writes what this one reads.
         let maker = planned.iter_mut().rposition(|made| buffers.iter().any(|&base| made.writes(base)));
         let host = maker.zip(elements).filter(|&(at, elements)| planned[at].takes(elements, &reads, &writes));
-        match (host, Follower::of(step)) {
-            (Some((at, _)), Ok(follower)) => planned[at].followers.push(follower),
-            (_, Ok(Follower::Map(map))) => planned.push(Planned::alone(Step::Map(map))),
-            (_, Ok(Follower::Store(store))) => planned.push(Planned::alone(Step::Store(store))),
-            (_, Err(other)) => planned.push(Planned::alone(other)),
+        match (host, step) {
+            (Some((at, _)), Step::Map(map)) => planned[at].followers.push(Follower::Map(map)),
+            (Some((at, _)), Step::Store(store)) => planned[at].followers.push(Follower::Store(store)),
+            (_, step) => planned.push(Planned { step, followers: Vec::new() }),
         }
     }
     planned
-}
-
-impl Planned {
-    fn alone(step: Step) -> Self {
-        Self { step, followers: Vec::new() }
-    }
 }
 
 #[cfg(test)]
