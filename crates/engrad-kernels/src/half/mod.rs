@@ -1,8 +1,8 @@
 //! fp16 ↔ f32 over slices, and rounding of f32 to fp16 precision: nearest, ties to even, overflow to infinity,
 //! subnormals kept, NaN kept and quieted.
 //!
-//! The processor's conversions (F16C, AVX-512, NEON) and integer arithmetic agree bit for bit; a test runs every fp16 number and the
-//! neighbourhood of every rounding boundary through both.
+//! The processor's conversions (F16C, AVX-512, NEON) and integer arithmetic agree bit for bit; a test runs every fp16
+//! number and the neighbourhood of every rounding boundary through both.
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
@@ -29,7 +29,9 @@ macro_rules! with_instructions {
             return;
         }
         #[cfg(target_arch = "aarch64")]
-        return neon::$call($($argument),*);
+        #[allow(unused_unsafe, reason = "some conversions take addresses")]
+        // SAFETY: the caller's contract; every processor has the instructions.
+        return unsafe { neon::$call($($argument),*) };
     };
 }
 
@@ -38,6 +40,19 @@ pub fn round(values: &mut [f32]) {
     with_instructions!(round(values));
     #[cfg(not(target_arch = "aarch64"))]
     values.iter_mut().for_each(|v| *v = round_one(*v));
+}
+
+/// Rounds the numbers of some rows, `stride` apart: a tile of a product.
+///
+/// # Safety
+/// The rows, of that many columns, are the caller's alone.
+pub unsafe fn round_rows(first: *mut f32, size: (usize, usize), stride: usize) {
+    with_instructions!(round_rows(first, size, stride));
+    #[cfg(not(target_arch = "aarch64"))]
+    for row in 0..size.0 {
+        // SAFETY: by contract.
+        round(unsafe { std::slice::from_raw_parts_mut(first.add(row * stride), size.1) });
+    }
 }
 
 /// Converts fp16 to f32, exactly. The slices are of equal length.
@@ -71,6 +86,16 @@ macro_rules! by_lanes {
                 unsafe { $round(lane.as_mut_ptr()) };
             }
             lanes.into_remainder().iter_mut().for_each(|v| *v = $crate::half::round_one(*v));
+        }
+
+        /// # Safety
+        /// The rows, of that many columns, `stride` apart, are the caller's alone.
+        $(#[$feature])*
+        $visibility unsafe fn round_rows(first: *mut f32, (rows, columns): (usize, usize), stride: usize) {
+            for row in 0..rows {
+                // SAFETY: by contract.
+                round(unsafe { std::slice::from_raw_parts_mut(first.add(row * stride), columns) });
+            }
         }
 
         $(#[$feature])*
@@ -148,6 +173,19 @@ mod tests {
             let expected = f16::from_f32(*x).to_f32();
             assert_eq!(round_one(*x).to_bits(), expected.to_bits(), "{x:e}");
             assert_eq!(by_slice.to_bits(), expected.to_bits(), "{x:e}");
+        }
+    }
+
+    #[test]
+    fn rounding_of_rows_leaves_what_lies_between_them() {
+        let (rows, columns, stride) = (5, 19, 23);
+        let before: Vec<f32> = (0..rows * stride).map(|i| 1.0 + i as f32 * 1e-4).collect();
+        let mut after = before.clone();
+        // SAFETY: the rows lie in the vector.
+        unsafe { round_rows(after.as_mut_ptr(), (rows, columns), stride) };
+        for (i, (before, after)) in before.iter().zip(&after).enumerate() {
+            let expected = if i % stride < columns { f16::from_f32(*before).to_f32() } else { *before };
+            assert_eq!(*after, expected, "{i}");
         }
     }
 

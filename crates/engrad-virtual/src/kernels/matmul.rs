@@ -117,10 +117,8 @@ impl Finish for Ending<'_> {
     #[inline]
     unsafe fn tile(&self, _: (usize, usize), (rows, columns): (usize, usize), c: *mut f32, stride: usize) {
         if self.round {
-            for row in 0..rows {
-                // SAFETY: a row of a tile that the caller owns.
-                half::round(unsafe { std::slice::from_raw_parts_mut(c.add(row * stride), columns) });
-            }
+            // SAFETY: rows of a tile that the caller owns.
+            unsafe { half::round_rows(c, (rows, columns), stride) };
         }
     }
 
