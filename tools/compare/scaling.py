@@ -31,6 +31,7 @@ heads = 6
 kv_heads = 6
 head_dim = 48
 vocab = 32000
+sequence = 256
 """
 
 
@@ -95,11 +96,11 @@ def share(report):
 
 
 def print_models(series):
-    print("models: milliseconds of forward and backward, share of the register peak, nanoseconds per million FLOP")
-    print(f"  {'':<14} {'ms':>9} {'% peak':>7} {'ns/MFLOP':>9}")
+    print("models: milliseconds of forward and backward, share of the register peak, picoseconds per FLOP")
+    print(f"  {'':<14} {'ms':>9} {'% peak':>7} {'ps/FLOP':>9}")
     costs = []
     for label, _, _, best, report in series.rows():
-        costs.append(best * 1e12 / report["flops"])
+        costs.append(best * 1e9 / report["flops"])
         print(f"  {label:<14} {best:9.1f} {share(report):>7} {costs[-1]:9.2f}")
     print(f"  largest deviation from the mean cost of a FLOP: {100 * deviation_from_mean(costs):.1f} %\n")
 

@@ -371,7 +371,16 @@ impl Network {
 
     /// Runs a whole pass as a task of the pool: entering and leaving it for each step would cost two changes of threads
     /// every time. An engine that is another device keeps the thread waiting meanwhile.
+    ///
+    /// Weight gradients of the last pass are waited for first: a thread of the pool that waits inside one could take up
+    /// the pass, which would then wait for what lies beneath it on the same stack.
     fn in_pool<R: Send>(&mut self, pass: impl FnOnce(&mut Self) -> R + Send) -> R {
+        let started = Instant::now();
+        if let Some(worker) = &self.worker {
+            // Why the worker ended, the pass's own first wait or job will say.
+            drop(worker.gradients());
+        }
+        self.clock.spent(Lane::Waiting, "waiting", started);
         let pool = Arc::clone(&self.pool);
         pool.install(|| pass(self))
     }
