@@ -1,7 +1,7 @@
 //! Surfaces: page-aligned memory shared between host and engine.
 //!
 //! All `unsafe` of this crate is here. The argument is the same throughout: the memory lives as long as the last
-//! handle, is never resized, and is only reached through guards of one reader-writer lock, so a `&mut [u8]` never
+//! handle, is never resized and replaced only by a holder of the exclusive lock, and is only reached through guards of one reader-writer lock, so a `&mut [u8]` never
 //! coexists with another view. Every bit pattern is a valid element of the types offered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,15 +59,20 @@ impl Surface {
     /// # Errors
     /// [`EngineError::Memory`] if the system has none.
     pub fn new(bytes: usize) -> Result<Self, EngineError> {
-        let memory = MmapMut::map_anon(bytes.max(1))
-            .map_err(|e| EngineError::Memory { bytes, reason: e.to_string() })?;
-        #[cfg(target_os = "linux")]
-        if bytes >= HUGE_PAGE {
-            // Weights are read end to end in every evaluation; large pages spare address look-ups. Only a hint, so
-            // a system that refuses it is no error.
-            let _ = memory.advise(memmap2::Advice::HugePage);
-        }
-        Ok(Self { shared: Shared::new(Memory::Anonymous(memory)), bytes })
+        Ok(Self { shared: Shared::new(Memory::Anonymous(map(bytes)?)), bytes })
+    }
+
+    /// Gives the memory back to the system until it is next touched, when it is zero, and returns its size. Waits while
+    /// anyone holds the surface. Memory that an engine allocated stays as it is: none is given back.
+    ///
+    /// # Errors
+    /// As [`Surface::new`]; the memory then stays as it is.
+    pub fn give_back(&self) -> Result<usize, EngineError> {
+        let mut memory = self.shared.memory.write().unwrap_or_else(PoisonError::into_inner);
+        let Memory::Anonymous(mapping) = &mut *memory else { return Ok(0) };
+        *mapping = map(self.bytes)?;
+        self.count_writing();
+        Ok(self.bytes)
     }
 
     /// A surface over memory that an engine allocated.
@@ -141,6 +146,19 @@ impl Surface {
     }
 }
 
+/// Zeroed memory of the host, untouched.
+fn map(bytes: usize) -> Result<MmapMut, EngineError> {
+    let memory =
+        MmapMut::map_anon(bytes.max(1)).map_err(|e| EngineError::Memory { bytes, reason: e.to_string() })?;
+    #[cfg(target_os = "linux")]
+    if bytes >= HUGE_PAGE {
+        // Weights are read end to end in every evaluation; large pages spare address look-ups. Only a hint, so
+        // a system that refuses it is no error.
+        let _ = memory.advise(memmap2::Advice::HugePage);
+    }
+    Ok(memory)
+}
+
 /// Shared access to a surface's bytes.
 #[derive(Debug)]
 pub struct ReadGuard<'a> {
@@ -211,6 +229,17 @@ mod tests {
         assert_eq!(surface.read().fp16()[3].to_f32(), 1.5);
         assert!(surface.is_same(&other) && !surface.is_same(&Surface::new(100).unwrap()));
         assert!(surface.id() == other.id() && surface.id() != Surface::new(100).unwrap().id());
+    }
+
+    #[test]
+    fn memory_given_back_is_zero_for_every_handle_and_a_new_generation() {
+        let surface = Surface::new(100).unwrap();
+        let other = surface.clone();
+        other.write().bytes_mut().fill(7);
+        let before = surface.generation();
+        assert_eq!(surface.give_back().unwrap(), 100);
+        assert!(other.read().bytes().iter().all(|&b| b == 0));
+        assert_ne!(other.generation(), before);
     }
 
     #[test]

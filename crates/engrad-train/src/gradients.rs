@@ -72,6 +72,12 @@ impl Gradient {
         self.written.fill(false);
     }
 
+    /// Gives its memory back to the system until something is added; for a gradient that is zero.
+    pub(crate) fn give_back(&mut self) -> Result<(), EngineError> {
+        debug_assert!(!self.written.contains(&true));
+        self.values.give_back()
+    }
+
     fn sum_of_squares(&self) -> f64 {
         self.written.iter().zip(&self.squares).filter(|(written, _)| **written).map(|(_, s)| s).sum()
     }

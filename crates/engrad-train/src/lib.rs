@@ -7,6 +7,8 @@
 //! It does no terminal output, parses no arguments, and knows no back end.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "benchmarks")]
+pub mod benchmarks;
 mod error;
 pub mod evaluate;
 pub mod generate;

@@ -35,6 +35,12 @@ impl Buffer {
         }
         Ok(Self { memory, length })
     }
+
+    /// Gives the memory back to the system until it is next touched; it is zero then.
+    pub(crate) fn give_back(&mut self) -> Result<(), EngineError> {
+        *self = Self::zeros(self.length)?;
+        Ok(())
+    }
 }
 
 impl Deref for Buffer {

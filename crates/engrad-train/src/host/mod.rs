@@ -8,6 +8,8 @@ pub(crate) mod cross_entropy;
 pub(crate) mod embedding;
 mod memory;
 mod products;
+#[cfg(test)]
+mod properties;
 pub(crate) mod rms_norm;
 pub(crate) mod simd;
 mod window;

@@ -8,6 +8,7 @@ mod backward;
 mod forward;
 mod gradient_worker;
 mod head;
+mod in_turn;
 mod recompute;
 mod unit;
 mod vocabulary;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use self::gradient_worker::{GradientWorker, Job, Ticket};
 use self::head::{Head, block_positions};
+use self::in_turn::InTurn;
 use self::recompute::Streams;
 use self::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, WrittenAgain};
 use crate::host::Products;
@@ -130,6 +132,7 @@ pub struct Network {
     worker: Option<GradientWorker>,
     /// Surfaces of the backward pass come in two sets used in turn; the last job reading each.
     set_pending: [Ticket; 2],
+    in_turn: InTurn,
     clock: Clock,
     /// Positions in the canonical parameter list.
     final_norm: usize,
@@ -222,11 +225,12 @@ impl Network {
         let products = Products::new(precision, options.products.clone());
         let worker = options.training.then(|| GradientWorker::new(&sizes, Arc::clone(&pool), products));
         let worker = worker.transpose()?;
-        let streams = Streams::new(config.layers, config.dim * positions, &options);
+        let streams = Streams::new(config.layers, config.dim * positions, &options)?;
         Ok(Self {
             streams,
             rows: Vec::new(),
             set_pending: [Ticket::default(); 2],
+            in_turn: InTurn::new(config, &parameters, options.training),
             clock: Clock::default(),
             final_norm,
             embedding,
@@ -325,6 +329,7 @@ impl Network {
         });
         gradients.clear();
         drop(gradients);
+        self.give_back_gradients()?;
         pool.install(|| {
             for layer in &self.layers {
                 let weights = layer.attention.weights.iter().chain(&layer.feed_forward.weights);
@@ -418,7 +423,7 @@ impl Network {
     /// As [`Network::gradients`].
     pub fn clear_gradients(&mut self) -> Result<(), TrainError> {
         self.gradients()?.clear();
-        Ok(())
+        self.give_back_gradients()
     }
 
     /// Time spent since the last call.

@@ -1,8 +1,10 @@
 use std::str::FromStr;
 
+use engrad_engine::EngineError;
 use serde::{Deserialize, Serialize};
 
 use super::NetworkOptions;
+use crate::host::Buffer;
 use crate::stages::StageKind;
 
 /// What the backward pass computes again instead of keeping it. Gradients are the same to the last bit; each step up
@@ -53,14 +55,14 @@ impl FromStr for Recompute {
 /// norm's scale there. Points that need not outlive the pass share memory.
 #[derive(Debug)]
 pub(super) struct Streams {
-    memory: Vec<Vec<f32>>,
+    memory: Vec<Buffer>,
     scales: Vec<Vec<f32>>,
     /// Memory of each point.
     place: Vec<usize>,
 }
 
 impl Streams {
-    pub(super) fn new(layers: usize, length: usize, options: &NetworkOptions) -> Self {
+    pub(super) fn new(layers: usize, length: usize, options: &NetworkOptions) -> Result<Self, EngineError> {
         let points = 2 * layers + 1;
         let place: Vec<usize> = (0..points)
             .map(|point| match options.recompute {
@@ -73,7 +75,21 @@ impl Streams {
             })
             .collect();
         let count = place.iter().max().map_or(0, |last| last + 1);
-        Self { memory: vec![vec![0.0; length]; count], scales: vec![Vec::new(); points], place }
+        let memory = (0..count).map(|_| Buffer::zeros(length)).collect::<Result<_, _>>()?;
+        Ok(Self { memory, scales: vec![Vec::new(); points], place })
+    }
+
+    /// Gives the memory of all points from `first` on but the last back to the system until they are next formed, except
+    /// where earlier points share it; returns its size.
+    pub(super) fn give_back(&mut self, first: usize) -> Result<usize, EngineError> {
+        let last = self.place.len() - 1;
+        let kept: Vec<usize> = self.place[..first].iter().chain(&self.place[last..]).copied().collect();
+        let mut bytes = 0;
+        for (_, memory) in self.memory.iter_mut().enumerate().filter(|(place, _)| !kept.contains(place)) {
+            memory.give_back()?;
+            bytes += size_of_val::<[f32]>(memory);
+        }
+        Ok(bytes)
     }
 
     /// The stream and its scale.
@@ -88,10 +104,11 @@ impl Streams {
 
     /// Forms the next point from `point`; `form` returns its scale.
     pub(super) fn advance(&mut self, point: usize, form: impl FnOnce(&[f32], &mut [f32]) -> Vec<f32>) {
-        let next = self.place[point + 1];
-        let mut memory = std::mem::take(&mut self.memory[next]);
-        self.scales[point + 1] = form(&self.memory[self.place[point]], &mut memory);
-        self.memory[next] = memory;
+        // Neighbours never share memory.
+        let places = [self.place[point], self.place[point + 1]];
+        if let Ok([from, next]) = self.memory.get_disjoint_mut(places) {
+            self.scales[point + 1] = form(from, next);
+        }
     }
 }
 

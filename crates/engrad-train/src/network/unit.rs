@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engrad_engine::{Engine, Kernel, Port, Request, Surface};
+use engrad_engine::{Engine, EngineError, Kernel, Port, Request, Surface};
 use engrad_mil::MilError;
 use engrad_mil::differentiate::{Contraction, Source, WeightGradient};
 use engrad_mil::pack::Packing;
 
 use super::gradient_worker::{Job, Ticket};
+use super::in_turn::total;
 use crate::TrainError;
 use crate::host::Window;
 use crate::stages::{Stage, StageProgram, StageWeight};
@@ -172,6 +173,8 @@ pub(super) struct Unit {
     pub(super) y: Window,
     pub(super) backward: Option<BackwardUnit>,
     pub(super) weights: Vec<UnitWeight>,
+    /// Results that the unit keeps to itself until its backward pass.
+    kept: Vec<Surface>,
     /// The last weight-gradient job that reads this unit's surfaces.
     pub(super) pending: Ticket,
 }
@@ -208,8 +211,9 @@ impl Unit {
     ) -> Result<Self, TrainError> {
         let program = &stage.forward;
         let again = sharing.written_again.0;
+        let passing = sharing.passing.0;
         let mut obtain = |port: &Port, written_again: bool| {
-            if sharing.passing.0.contains(&port.name.as_str()) {
+            if passing.contains(&port.name.as_str()) {
                 shared(sharing.passing.1, program, port)
             } else if written_again {
                 shared(sharing.written_again.1, program, port)
@@ -222,6 +226,11 @@ impl Unit {
         let inputs = inputs.collect::<Result<Vec<_>, TrainError>>()?;
         let outputs = program.kernel.outputs().iter().map(|port| obtain(port, again == WrittenAgain::All));
         let outputs = outputs.collect::<Result<Vec<_>, TrainError>>()?;
+        let results = program.kernel.outputs().iter().zip(&outputs);
+        let kept = results
+            .filter(|(port, _)| again != WrittenAgain::All && !passing.contains(&port.name.as_str()))
+            .map(|(_, surface)| surface.clone())
+            .collect();
         let mut weights = Vec::new();
         for weight in &stage.weights {
             let windows = vec![program.input(&weight.input, &inputs)?];
@@ -235,7 +244,12 @@ impl Unit {
             None => None,
         };
         let forward = program.kernel.bind(inputs, outputs)?;
-        Ok(Self { forward, x, y, backward, weights, pending: Ticket::default() })
+        Ok(Self { forward, x, y, backward, weights, kept, pending: Ticket::default() })
+    }
+
+    /// Gives the memory of the results it keeps back to the system until they are next written; returns its size.
+    pub(super) fn give_back(&self) -> Result<usize, EngineError> {
+        total(self.kept.iter().map(Surface::give_back))
     }
 
     fn bind_backward(

@@ -214,6 +214,7 @@ mod tests {
     use engrad_engine::{Port, Surface};
     use engrad_mil::{DType, TensorType};
     use engrad_model::preset;
+    use proptest::prelude::*;
 
     fn filled(parameter: &Parameter, rows: usize, value: f32) -> Gradient {
         let columns = row_length(parameter);
@@ -270,5 +271,61 @@ mod tests {
         assert!(values[0][7 * dim] < 0.95, "the second class is id 7");
         assert!(values[1].iter().all(|&v| v == 1.0), "norm decayed");
         assert!(values[2].iter().all(|&v| v < 1.0), "projection not decayed");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn any_shape_agrees_with_a_plain_loop_in_f64(
+            rows in 1usize..70, columns in 1usize..70, tile in 1usize..70, role in prop_oneof![
+                Just(ParameterRole::Gate), Just(ParameterRole::Norm), Just(ParameterRole::Head)
+            ], factor in 0.01f32..1.0, seed in 1usize..1_000,
+        ) {
+            let value = |i: usize| ((i + seed) * 7_919 % 1_021) as f32 / 512.0 - 1.0;
+            let parameter = Parameter { name: "w".into(), shape: vec![rows, columns], role, layer: None };
+            let mut gradient = Gradient::new(rows, columns).unwrap();
+            // Every third row has no gradient.
+            let with_gradient = |row: usize| row % 3 != 2;
+            for row in (0..rows).filter(|&row| with_gradient(row)) {
+                let line: Vec<f32> = (0..columns).map(|c| value(row * columns + c + 5)).collect();
+                gradient.add_row(row, &line);
+            }
+            let window = |_| {
+                let port = Port::new("w", TensorType::channels(DType::Fp32, tile, columns));
+                Window::of_port(&port, &Surface::for_port(&port).unwrap())
+            };
+            let windows: Vec<Window> = (0..rows.div_ceil(tile)).map(window).collect();
+            let place = |(i, window): (usize, &Window)| Placement { first: i * tile, window: window.clone() };
+            let places = vec![windows.iter().enumerate().map(place).collect()];
+            let (mut values, gradients) =
+                (vec![(0..rows * columns).map(value).collect::<Vec<f32>>()], Gradients(vec![gradient]));
+            let (settings, rate) = (AdamWSettings::default(), 0.02);
+            let (parameters, all) = ([parameter], Vocabulary::full(rows));
+            let mut adam = AdamW::new(settings, &parameters).unwrap();
+            for _ in 0..2 {
+                adam.update(&parameters, &mut values, &gradients, &places, &all, rate, factor);
+            }
+            let decay = if role.is_norm() { 0.0 } else { settings.weight_decay };
+            for (i, found) in values[0].iter().enumerate() {
+                let g = if with_gradient(i / columns) { f64::from(value(i + 5) * factor) } else { 0.0 };
+                let (mut w, mut m, mut v) = (f64::from(value(i)), 0.0, 0.0);
+                for t in 1..=2 {
+                    m = settings.beta1 * m + (1.0 - settings.beta1) * g;
+                    v = settings.beta2 * v + (1.0 - settings.beta2) * g * g;
+                    let corrected = m / (1.0 - settings.beta1.powi(t));
+                    let root = (v / (1.0 - settings.beta2.powi(t))).sqrt();
+                    w = w * (1.0 - rate * decay) - rate * corrected / (root + settings.epsilon);
+                }
+                prop_assert!((f64::from(*found) - w).abs() < 1e-5, "{i}: {found} instead of {w}");
+            }
+            let mut on_surfaces = Vec::new();
+            for window in &windows {
+                let mut read = Vec::new();
+                window.read_into(&mut read);
+                on_surfaces.extend(read);
+            }
+            prop_assert_eq!(&on_surfaces[..rows * columns], &values[0][..]);
+        }
     }
 }
