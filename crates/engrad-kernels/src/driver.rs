@@ -505,15 +505,19 @@ impl<F: Finish> Run<'_, F> {
 /// # Safety
 /// The tile is the caller's; `sums` has a number for each column, or is null: nothing was added.
 unsafe fn to_floats(c: *mut f32, stride: usize, (rows, columns): (usize, usize), sums: *const i32) {
-    for i in 0..rows {
-        for j in 0..columns {
+    // On the stack, so that the loops below are seen to touch nothing else and become vectors.
+    let mut added = [0i32; MOST_COLUMNS];
+    if !sums.is_null() {
+        for (j, added) in added.iter_mut().enumerate().take(columns) {
             // SAFETY: by contract.
-            unsafe {
-                let place = c.add(i * stride + j);
-                let added = if sums.is_null() { 0 } else { (*sums.add(j)).wrapping_mul(128) };
-                let sum = place.cast::<i32>().read().wrapping_sub(added);
-                place.write(sum as f32);
-            }
+            *added = unsafe { *sums.add(j) }.wrapping_mul(128);
+        }
+    }
+    for i in 0..rows {
+        // SAFETY: a row of the tile.
+        let row = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), columns) };
+        for (value, added) in row.iter_mut().zip(&added) {
+            *value = (value.to_bits() as i32).wrapping_sub(*added) as f32;
         }
     }
 }

@@ -250,6 +250,10 @@ impl Packer {
         // SAFETY: by contract.
         unsafe {
             let width = self.kernel.columns;
+            #[cfg(target_arch = "x86_64")]
+            if self.kernel.isa == Isa::Avx512 && width == MOST_COLUMNS {
+                return x86::column_sums(panel, words, sums);
+            }
             let sums = std::slice::from_raw_parts_mut(sums, width);
             for w in 0..words {
                 let row = std::slice::from_raw_parts(panel.add(w * width), width);

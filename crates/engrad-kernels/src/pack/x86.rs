@@ -236,6 +236,27 @@ unsafe fn quad(line: *const u8, stride: usize, mask: __mmask16, inner: usize, fl
     }
 }
 
+/// Adds the sum of each column's bytes, of `words` rows of 32 words, to `sums`: a product with ones.
+///
+/// # Safety
+/// The words are there, aligned to 64 bytes, and 32 sums; the processor has AVX-512 with VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn column_sums(panel: *const u32, words: usize, sums: *mut i32) {
+    // SAFETY: by contract.
+    unsafe {
+        let ones = _mm512_set1_epi8(1);
+        for half in [0, LANES] {
+            let sums = sums.add(half);
+            let mut sum = _mm512_loadu_si512(sums.cast());
+            for w in 0..words {
+                let row = _mm512_load_si512(panel.add(w * MOST_COLUMNS + half).cast());
+                sum = _mm512_dpbusd_epi32(sum, ones, row);
+            }
+            _mm512_storeu_si512(sums.cast(), sum);
+        }
+    }
+}
+
 /// 32 lines of 16 words to 16 rows of 32.
 ///
 /// # Safety
