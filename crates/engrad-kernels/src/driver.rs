@@ -11,7 +11,7 @@
 //! ```
 //!
 //! So a row of tiles is written from left to right, which memory likes better than from top to bottom, and both factors
-//! come from the second-level cache. Meanwhile the next block of A is asked for ([`Ahead`]).
+//! come from the second-level cache. Meanwhile the next block of A is asked for (`ahead.rs`).
 //!
 //! Blocks of the inner dimension depend on its extent alone, and all else only decides which thread computes a tile
 //! when: every element of the result is the same chain of operations for any number of threads and on any run.
