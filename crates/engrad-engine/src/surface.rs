@@ -1,8 +1,9 @@
 //! Surfaces: page-aligned memory shared between host and engine.
 //!
-//! All `unsafe` of this crate is here. The argument is the same throughout: the memory lives as long as the last
-//! handle, is never resized and replaced only by a holder of the exclusive lock, and is only reached through guards of one reader-writer lock, so a `&mut [u8]` never
-//! coexists with another view. Every bit pattern is a valid element of the types offered.
+//! The `unsafe` of this crate is here and, for all surfaces of a request at once, in `access.rs`. The argument is the same
+//! throughout: the memory lives as long as the last handle, is never resized, is replaced only by a holder of the exclusive
+//! lock, and is only reached by holders of one reader-writer lock, so a `&mut [u8]` never coexists with another view. Every
+//! bit pattern is a valid element of the types offered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};

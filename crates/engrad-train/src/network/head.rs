@@ -19,7 +19,7 @@ use crate::optimizer::Placement;
 /// its weights and adds to all of their gradients.
 const MOST_POSITIONS: usize = 256;
 /// Most logits that exist at a time, where that leaves [`LEAST_POSITIONS`]: 80 MB in fp16, 256 positions of the largest
-/// vocabularies in use. Half as many positions cost a tenth of a pass of Qwen3-0.6B.
+/// vocabularies in use. Fewer would pack the head's large matrix more often, which shows with Qwen3-0.6B.
 const MOST_LOGITS: usize = 40 << 20;
 /// Positions of a block with the largest vocabularies.
 const LEAST_POSITIONS: usize = 64;

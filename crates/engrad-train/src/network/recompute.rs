@@ -104,11 +104,11 @@ impl Streams {
 
     /// Forms the next point from `point`; `form` returns its scale.
     pub(super) fn advance(&mut self, point: usize, form: impl FnOnce(&[f32], &mut [f32]) -> Vec<f32>) {
-        // Neighbours never share memory.
         let places = [self.place[point], self.place[point + 1]];
-        if let Ok([from, next]) = self.memory.get_disjoint_mut(places) {
-            self.scales[point + 1] = form(from, next);
-        }
+        let Ok([from, next]) = self.memory.get_disjoint_mut(places) else {
+            unreachable!("neighbours never share memory");
+        };
+        self.scales[point + 1] = form(from, next);
     }
 }
 

@@ -112,7 +112,7 @@ impl Map {
 }
 
 /// Where the bases of views are.
-pub(crate) trait Memory<'a>: Sync {
+pub(crate) trait Places<'a>: Sync {
     /// What a leaf reads: working memory, constants or a port.
     fn leaf(&self, view: &View) -> Numbers<'a>;
     /// Working memory.
@@ -125,7 +125,7 @@ pub(crate) trait Memory<'a>: Sync {
 /// The plan contract holds for these elements in `memory`, and scratch belongs to the thread alone.
 pub(crate) unsafe fn range<'a>(
     map: &Map,
-    memory: &impl Memory<'a>,
+    memory: &impl Places<'a>,
     scratch: Words<'a>,
     (start, len): (usize, usize),
 ) {
@@ -156,7 +156,7 @@ impl<'a> Blocks<'a, '_> {
     }
 
     /// Where an instruction's results are computed: where they are stored, if that is contiguous, or in a block.
-    fn place(&self, index: usize, memory: &impl Memory<'a>, start: usize) -> (Words<'a>, usize) {
+    fn place(&self, index: usize, memory: &impl Places<'a>, start: usize) -> (Words<'a>, usize) {
         let stored = self.map.stores.iter().find(|(source, target)| {
             *source == Source::Instruction(index) && target.layout.is_contiguous() && self.map.elements > 1
         });
@@ -169,7 +169,7 @@ impl<'a> Blocks<'a, '_> {
 
     /// # Safety
     /// As [`range`].
-    unsafe fn run(&self, memory: &impl Memory<'a>, start: usize, len: usize) {
+    unsafe fn run(&self, memory: &impl Places<'a>, start: usize, len: usize) {
         let map = self.map;
         // A contiguous leaf in working memory is read where it is.
         let in_place = |leaf: &View| match memory.leaf(leaf) {

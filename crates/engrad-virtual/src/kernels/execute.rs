@@ -4,7 +4,7 @@ use engrad_engine::{HostAccess, Request};
 use engrad_kernels::{ElementType, Factor, RawMatrix};
 use engrad_mil::DType;
 
-use super::elementwise::Memory;
+use super::elementwise::Places;
 use super::follow::Following;
 use super::matmul::{Follow, Operand, SharedPanels};
 use super::memory::{ALIGNMENT_WORDS, Arena, Words};
@@ -113,7 +113,7 @@ struct Bases<'a, 'r> {
     constants: Words<'a>,
 }
 
-impl<'a> Memory<'a> for Bases<'a, '_> {
+impl<'a> Places<'a> for Bases<'a, '_> {
     fn leaf(&self, view: &View) -> Numbers<'a> {
         match view.base {
             Base::Port(port) => Numbers::of_surface(self.access.input(port), self.plan.inputs[port].ty.dtype),

@@ -1,6 +1,6 @@
 //! What is done to a step's result range by range, by the thread that computed it, while it is in its cache.
 
-use super::elementwise::Memory;
+use super::elementwise::Places;
 use super::memory::Words;
 use super::ports::Output;
 use super::{Team, elementwise};
@@ -18,7 +18,7 @@ pub(super) struct Following<'p, M, S, O> {
 
 impl<'a, M, S, O> Following<'_, M, S, O>
 where
-    M: Memory<'a>,
+    M: Places<'a>,
     S: Fn() -> Words<'a> + Sync,
     O: Fn(usize) -> Output + Sync,
 {

@@ -9,7 +9,8 @@
 //! 3. distinct elements of a destination view are distinct words;
 //!
 //! and each kernel divides its destination into tasks that write disjoint elements. Steps run one after the other,
-//! so no word is ever written while something else touches it.
+//! so no word is ever written while something else touches it. What follows a step (`plan::follow`) runs on a range of
+//! elements by the thread that completed it, and reads of what the step and earlier followers write that range alone.
 
 pub(crate) mod attention;
 pub(crate) mod elementwise;
