@@ -5,12 +5,17 @@
 //! a broadcast, a load and a multiply-add, whether it is `vfmadd`, `vdpbf16ps` or `vpdpbusd`. So the blocking, the
 //! panels' shapes and the register tiles are the same for every precision.
 //!
+//! Instructions that multiply 2 × 2 blocks take the words of two steps at once and pair them in registers
+//! (`neon.rs`), from the same panels.
+//!
 //! A tile with fewer rows does the same operations in the same order for the rows it has: the bits of a result do
 //! not depend on where it stands in a tile.
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -176,9 +181,13 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize, const A_ROW: usize, con
     }
 }
 
-/// Defines a kernel's function: one instance of [`tile`] for each number of rows and layout.
+/// Defines a kernel's function: one instance of a tile's code, [`tile`] or one of the same form, for each number of rows
+/// and layout.
 macro_rules! micro_kernel {
-    ($name:ident, $lanes:ty, $vectors:literal, $most:literal, [$($rows:literal)*] $(, $feature:literal)?) => {
+    (
+        $name:ident, $tile:ident::<$lanes:ty, $vectors:literal>,
+        $most:literal, [$($rows:literal)*] $(, $feature:literal)?
+    ) => {
         unsafe fn $name(
             rows: usize,
             layout: $crate::micro::PanelLayout,
@@ -195,7 +204,7 @@ macro_rules! micro_kernel {
                 out: &$crate::micro::Out<'_>,
             ) {
                 // SAFETY: passed on.
-                unsafe { $crate::micro::tile::<$lanes, R, $vectors, A_ROW, STEP>(k, a, b, out) }
+                unsafe { $tile::<$lanes, R, $vectors, A_ROW, STEP>(k, a, b, out) }
             }
             use $crate::micro::PanelLayout::{Rows, Steps};
             // SAFETY: by the contract of the caller.

@@ -2,7 +2,7 @@
 
 use half::bf16;
 
-use super::{Isa, Lanes, MicroKernel, micro_kernel};
+use super::{Isa, Lanes, MicroKernel, micro_kernel, tile};
 use crate::Precision;
 
 const LANES: usize = 4;
@@ -16,9 +16,9 @@ pub(super) fn kernel(precision: Precision) -> MicroKernel {
     MicroKernel { name: "portable", isa: Isa::Portable, rows: 4, columns: 2 * LANES, offset: false, run }
 }
 
-micro_kernel!(f32_tile, F32, 2, 4, [1 2 3 4]);
-micro_kernel!(bf16_tile, Bf16, 2, 4, [1 2 3 4]);
-micro_kernel!(int8_tile, Int8, 2, 4, [1 2 3 4]);
+micro_kernel!(f32_tile, tile::<F32, 2>, 4, [1 2 3 4]);
+micro_kernel!(bf16_tile, tile::<Bf16, 2>, 4, [1 2 3 4]);
+micro_kernel!(int8_tile, tile::<Int8, 2>, 4, [1 2 3 4]);
 
 macro_rules! portable_lanes {
     ($name:ident, $sum:ty, |$acc:ident, $a:ident, $b:ident| $madd:expr, |$value:ident, $to:ident, $alpha:ident, $beta:ident| $store:expr) => {

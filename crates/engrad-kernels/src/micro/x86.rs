@@ -3,7 +3,7 @@
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::*;
 
-use super::{Isa, Lanes, MicroKernel, micro_kernel};
+use super::{Isa, Lanes, MicroKernel, micro_kernel, tile};
 use crate::Precision;
 
 /// Adds the kernels this processor has for a precision, best first.
@@ -69,11 +69,11 @@ pub(super) fn find(precision: Precision, found: &mut Vec<MicroKernel>) {
     }
 }
 
-micro_kernel!(f32_avx512, F32x16, 2, 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], "avx512f");
-micro_kernel!(bf16_avx512, Bf16x16, 2, 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], "avx512f,avx512bf16");
-micro_kernel!(int8_avx512, Int8x16, 2, 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], "avx512f,avx512vnni");
-micro_kernel!(f32_avx2, F32x8, 2, 6, [1 2 3 4 5 6], "avx2,fma");
-micro_kernel!(int8_avx2, Int8x8, 2, 6, [1 2 3 4 5 6], "avx2,avxvnni");
+micro_kernel!(f32_avx512, tile::<F32x16, 2>, 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], "avx512f");
+micro_kernel!(bf16_avx512, tile::<Bf16x16, 2>, 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], "avx512f,avx512bf16");
+micro_kernel!(int8_avx512, tile::<Int8x16, 2>, 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], "avx512f,avx512vnni");
+micro_kernel!(f32_avx2, tile::<F32x8, 2>, 6, [1 2 3 4 5 6], "avx2,fma");
+micro_kernel!(int8_avx2, tile::<Int8x8, 2>, 6, [1 2 3 4 5 6], "avx2,avxvnni");
 
 #[derive(Clone, Copy)]
 struct F32x16;
