@@ -39,34 +39,39 @@ pub(crate) unsafe fn run(softmax: &Softmax, source: Words<'_>, target: Words<'_>
     });
 }
 
+/// Numbers handled at once: sums run in as many lanes, whatever the processor.
+const LANES: usize = 16;
+
 multiversion! {
-    /// e^(x − max) over its sum, in place. Sums run in sixteen lanes, whatever the processor.
+    /// e^(x − max) over its sum, in place.
     pub(super) fn normalise(row: &mut [f32]) {
-        const LANES: usize = 16;
-        let mut largest = [f32::NEG_INFINITY; LANES];
-        let mut chunks = row.chunks_exact(LANES);
-        for chunk in &mut chunks {
-            for (m, &x) in largest.iter_mut().zip(chunk) {
+        // Numbers past the last whole group go through a group of their own, whose other places weigh nothing: one by one
+        // they would cost as much as a hundred of the others.
+        let (groups, rest) = row.as_chunks_mut::<LANES>();
+        let mut last = [f32::NEG_INFINITY; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        let mut largest = last;
+        for group in groups.iter() {
+            for (m, &x) in largest.iter_mut().zip(group) {
                 *m = if x > *m { x } else { *m };
             }
         }
-        let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let largest = largest.iter().copied().fold(rest, f32::max);
+        let largest = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut totals = [0.0f32; LANES];
-        let mut chunks = row.chunks_exact_mut(LANES);
-        for chunk in &mut chunks {
-            for (total, x) in totals.iter_mut().zip(chunk) {
+        for group in groups.iter_mut() {
+            for (total, x) in totals.iter_mut().zip(group) {
                 *x = math::exp(*x - largest);
                 *total += *x;
             }
         }
-        let mut total = 0.0;
-        for x in chunks.into_remainder() {
-            *x = math::exp(*x - largest);
-            total += *x;
+        if !rest.is_empty() {
+            for (total, x) in totals.iter_mut().zip(&mut last) {
+                *x = math::exp(*x - largest);
+                *total += *x;
+            }
         }
-        total += totals.iter().sum::<f32>();
-        let scale = 1.0 / total;
+        rest.copy_from_slice(&last[..rest.len()]);
+        let scale = 1.0 / totals.iter().sum::<f32>();
         row.iter_mut().for_each(|x| *x *= scale);
     }
 }
