@@ -17,6 +17,7 @@
 //! when: every element of the result is the same chain of operations for any number of threads and on any run.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -49,12 +50,15 @@ pub trait Finish: Sync {
     /// The caller owns the numbers for the time of the call.
     unsafe fn tile(&self, at: (usize, usize), size: (usize, usize), c: *mut f32, stride: usize);
 
-    /// Called after the tiles of some whole rows' columns are finished, by the thread that computed them.
+    /// Called after all tiles of a part of the result are finished, by the thread that computed them. Parts have whole
+    /// rows unless the result has too few for all threads, or too many columns to be computed at once.
+    ///
+    /// Its first element is at `c`, and its rows are `stride` apart.
     ///
     /// # Safety
     /// The caller owns that part of the result for the time of the call.
-    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>) {
-        let _ = (rows, columns);
+    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>, c: *mut f32, stride: usize) {
+        let _ = (rows, columns, c, stride);
     }
 }
 
@@ -176,21 +180,25 @@ pub(crate) unsafe fn run_with<F: Finish>(
                 unsafe { run.pack_right(b, shared, (column0, columns), (word0, words)) };
             }
             let grid = Grid::new(m.div_ceil(kernel.rows), panels, threads);
-            each(grid.tasks(), parallel, |task| {
-                let (rows, column_panels) = grid.task(task);
-                let rows = rows.start * kernel.rows..m.min(rows.end * kernel.rows);
-                let after = (task + 1 < grid.tasks()).then(|| grid.task(task + 1).0);
-                let after = after.map_or(m, |rows| rows.start * kernel.rows);
-                // SAFETY: tasks have disjoint parts of the result, local words are the thread's.
-                workspace.local(|local| unsafe {
-                    run.block(
-                        shared,
-                        local,
-                        (rows, after),
-                        (column0, columns, column_panels),
-                        (word0, words),
-                    );
-                });
+            let next = AtomicUsize::new(0);
+            let claim = || {
+                let take = |done| grid.block(done).map(|(_, _, end)| end);
+                let done = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+                let (rows, columns, _) = grid.block(done)?;
+                Some((rows.start * kernel.rows..m.min(rows.end * kernel.rows), columns))
+            };
+            // Each thread takes the next block until none is left, one ahead, so that it knows what it will read.
+            each(threads, parallel, |_| {
+                let mut block = claim();
+                while let Some((rows, columns_of_block)) = block {
+                    block = claim();
+                    let after = block.as_ref().map_or(m, |(rows, _)| rows.start);
+                    // SAFETY: blocks are disjoint parts of the result, local words are the thread's.
+                    workspace.local(|local| unsafe {
+                        let columns = (column0, columns, columns_of_block);
+                        run.block(shared, local, (rows, after), columns, (word0, words));
+                    });
+                }
             });
         }
     }
@@ -219,40 +227,40 @@ unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
 
-/// The tasks of one stretch: blocks of rows by groups of B's panels.
+/// Blocks of one stretch in the order in which threads take them: some rows of tiles, or, of a result with fewer rows of
+/// tiles than there are threads, a part of one.
+///
+/// Blocks have [`BLOCK_PANELS`] micro-panels until few are left, then fewer and fewer, so that threads end together
+/// whenever they began.
 #[derive(Debug, Clone, Copy)]
 struct Grid {
+    threads: usize,
     row_panels: usize,
-    row_blocks: usize,
     column_panels: usize,
-    column_blocks: usize,
+    column_parts: usize,
 }
 
 impl Grid {
     fn new(row_panels: usize, column_panels: usize, threads: usize) -> Self {
-        let mut row_blocks = row_panels.div_ceil(BLOCK_PANELS);
-        if threads > 1 {
-            // Blocks of equal work, as many for each thread, and at least two each so that a late thread costs less.
-            let wanted = row_blocks.max(2 * threads).next_multiple_of(threads);
-            row_blocks = wanted.min(row_panels);
-        }
-        let column_blocks = if threads > 1 && row_blocks < threads {
-            (2 * threads).div_ceil(row_blocks).min(column_panels)
-        } else {
-            1
+        let column_parts =
+            if row_panels < threads { (2 * threads).div_ceil(row_panels).min(column_panels) } else { 1 };
+        Self { threads, row_panels, column_panels, column_parts }
+    }
+
+    /// The block after `done` cells (a row of tiles, or a part of one): its micro-panels of rows and of columns, and the
+    /// cells that are done with it. `None` if none is left.
+    fn block(&self, done: usize) -> Option<(Range<usize>, Range<usize>, usize)> {
+        let (row, part) = (done / self.column_parts, done % self.column_parts);
+        let left = self.row_panels.checked_sub(row).filter(|&left| left > 0)?;
+        let rows = match (self.threads, self.column_parts) {
+            (1, _) => BLOCK_PANELS,
+            // A share of what is left that is two blocks for each thread.
+            (threads, 1) => left.div_ceil(2 * threads).min(BLOCK_PANELS),
+            _ => 1,
         };
-        Self { row_panels, row_blocks, column_panels, column_blocks }
-    }
-
-    fn tasks(&self) -> usize {
-        self.row_blocks * self.column_blocks
-    }
-
-    /// Micro-panels of rows and of columns of a task.
-    fn task(&self, task: usize) -> (Range<usize>, Range<usize>) {
-        let (row, column) = (task / self.column_blocks, task % self.column_blocks);
-        let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;
-        (part(row, self.row_blocks, self.row_panels), part(column, self.column_blocks, self.column_panels))
+        let rows = rows.min(left);
+        let column = |part: usize| part * self.column_panels / self.column_parts;
+        Some((row..row + rows, column(part)..column(part + 1), done + rows))
     }
 }
 
@@ -426,8 +434,9 @@ impl<F: Finish> Run<'_, F> {
             if word0 + words == self.blocking.words {
                 let first = column0 + panels.start * width;
                 let end = (column0 + panels.end * width).min(column0 + columns);
+                let c = product.c.wrapping_add(row0 * product.row_stride + first * product.column_stride);
                 // SAFETY: these tiles are complete, and the caller's.
-                unsafe { product.finish.block(row0..row0 + height, first..end) };
+                unsafe { product.finish.block(row0..row0 + height, first..end, c, product.row_stride) };
             }
         }
     }

@@ -1,8 +1,12 @@
 //! The safe interface of products.
 
+use std::sync::atomic::AtomicBool;
+
+use rayon::prelude::*;
+
 use crate::buffer::with_words;
 use crate::driver::{Product, Workspace, local_words, run_with, shared_words};
-use crate::finish::{Nothing, Steps};
+use crate::finish::{Nothing, OfRows, Steps};
 use crate::matrix::{Matrix, MatrixMut, Operand, Source};
 use crate::micro::{self, MicroKernel};
 use crate::{Factor, Precision};
@@ -130,9 +134,54 @@ impl<'a> Matmul<'a> {
         self.write_with(c, micro::kernel(self.precision));
     }
 
+    /// As [`Matmul::write`], and forms a number of each row of the result, `numbers[r] = of(row r)`: on the thread that
+    /// computed the row, while it is in the cache, where rows are computed whole.
+    ///
+    /// # Panics
+    /// As [`Matmul::write`], or if there is not one number for each row.
+    pub fn write_with_rows<R: Send>(
+        self,
+        c: MatrixMut<'_>,
+        numbers: &mut [R],
+        of: impl Fn(&[f32]) -> R + Sync + Send,
+    ) {
+        assert!(self.precision != Precision::Int8, "products of bytes are `matmul_int8`'s");
+        assert_eq!(numbers.len(), c.rows, "one number for each row");
+        let finish = OfRows {
+            steps: self.steps.as_ref(),
+            columns: c.columns,
+            numbers: numbers.as_mut_ptr(),
+            of: &of,
+            in_parts: AtomicBool::new(false),
+        };
+        let product = self.checked((c.rows, c.columns));
+        let result = MatrixMut { data: &mut *c.data, ..c };
+        // SAFETY: as below; the numbers are borrowed exclusively.
+        unsafe { product.run(result, &finish, micro::kernel(self.precision)) };
+        if finish.in_parts.into_inner() {
+            let rows = c.data.par_chunks(c.row_stride);
+            rows.zip(numbers).for_each(|(row, number)| *number = of(&row[..c.columns]));
+        }
+    }
+
     pub(crate) fn write_with(self, c: MatrixMut<'_>, kernel: MicroKernel) {
+        let product = self.checked((c.rows, c.columns));
+        // SAFETY: the views were checked when they were made, and shapes just now; `c` is borrowed exclusively.
+        unsafe {
+            match &self.steps {
+                None => product.run(c, &Nothing, kernel),
+                Some(steps) => product.run(c, steps, kernel),
+            }
+        }
+    }
+
+    /// The product without its result, which has that shape.
+    ///
+    /// # Panics
+    /// If something does not fit.
+    fn checked(&self, result: (usize, usize)) -> Raw<'_> {
         let ((m, k), (inner, n)) = (self.a.shape(), self.b.shape());
-        assert_eq!((c.rows, c.columns), (m, n), "result shape");
+        assert_eq!(result, (m, n), "result shape");
         assert_eq!(k, inner, "inner extents");
         for (operand, factor) in [(&self.a, Factor::Left), (&self.b, Factor::Right)] {
             if let Operand::Packed(packed) = operand {
@@ -140,23 +189,16 @@ impl<'a> Matmul<'a> {
                 assert_eq!(packed.precision(), self.precision, "precision of a packed factor");
             }
         }
-        let product = Raw {
+        if let Some(steps) = &self.steps {
+            steps.check(m, n);
+        }
+        Raw {
             size: (m, n, k),
             precision: self.precision,
             factors: (self.a.source(), self.b.source()),
             alpha: self.alpha,
             beta: self.beta,
             parallel: self.threads == Threads::Pool,
-        };
-        // SAFETY: the views were checked when they were made, and shapes above; `c` is borrowed exclusively.
-        unsafe {
-            match &self.steps {
-                None => product.run(c, &Nothing, kernel),
-                Some(steps) => {
-                    steps.check(m, n);
-                    product.run(c, steps, kernel);
-                }
-            }
         }
     }
 }

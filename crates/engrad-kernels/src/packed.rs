@@ -5,7 +5,7 @@ use crate::driver::each;
 use crate::matrix::{Operand, RawMatrix};
 use crate::micro::{self, KC, MicroKernel, PanelLayout, ROW};
 use crate::pack::{Packer, Side};
-use crate::{Int8Operand, Precision};
+use crate::{Int8Operand, Precision, Threads};
 
 /// Micro-panels of a left factor that one task packs.
 const TASK_PANELS: usize = 8;
@@ -51,6 +51,15 @@ pub struct PackedMatrix {
     columns: usize,
 }
 
+fn unpacked(operand: Operand<'_>) -> RawMatrix {
+    match operand {
+        Operand::F32(m) => m.raw(),
+        Operand::F16(m) => m.raw(),
+        Operand::Bf16(m) => m.raw(),
+        Operand::Packed(_) => panic!("packed already"),
+    }
+}
+
 impl PackedMatrix {
     /// Packs a floating-point matrix.
     ///
@@ -58,14 +67,26 @@ impl PackedMatrix {
     /// If it is packed already, or the precision is that of bytes.
     pub fn new<'a>(matrix: impl Into<Operand<'a>>, factor: Factor, precision: Precision) -> Self {
         assert!(precision != Precision::Int8, "bytes are packed with `new_int8`");
-        let raw = match matrix.into() {
-            Operand::F32(m) => m.raw(),
-            Operand::F16(m) => m.raw(),
-            Operand::Bf16(m) => m.raw(),
-            Operand::Packed(_) => panic!("packed already"),
-        };
         // SAFETY: the view was checked when it was made, and is borrowed.
-        unsafe { Self::from_raw(&raw, factor, precision, false) }
+        unsafe { Self::from_raw(&unpacked(matrix.into()), factor, precision, false) }
+    }
+
+    /// Packs another matrix of floating-point numbers, of any shape, for the same side and precision in this one's place,
+    /// whose memory grows if it must.
+    ///
+    /// # Panics
+    /// If it is packed already, or these are bytes.
+    pub fn replace<'a>(&mut self, matrix: impl Into<Operand<'a>>, threads: Threads) {
+        assert!(self.precision != Precision::Int8, "bytes are packed with `new_int8`");
+        let source = unpacked(matrix.into());
+        (self.rows, self.columns) = (source.rows, source.columns);
+        self.layout = Packer::left_layout(&source);
+        let words = Self::words_for((self.rows, self.columns), self.factor, self.precision);
+        if self.panels.len() < words {
+            self.panels = Buffer::new(words);
+        }
+        // SAFETY: the view was checked when it was made, and is borrowed.
+        unsafe { self.fill(&source, threads == Threads::Pool) };
     }
 
     /// Packs a matrix of bytes.

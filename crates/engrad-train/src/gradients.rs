@@ -6,13 +6,9 @@
 
 use engrad_engine::EngineError;
 use engrad_kernels::{MatrixMut, Refusal};
-use rayon::prelude::*;
 
 use crate::host::simd::{sum_of_squares, vectorized};
-use crate::host::{Buffer, Products, Rows};
-
-/// Elements formed before their squares are summed: few enough to be in the last-level cache still.
-const CACHED: usize = 1 << 21;
+use crate::host::{Buffer, Rows, WithActivation};
 
 /// The gradient of one parameter, `[rows, columns]`; a vector is one row.
 #[derive(Debug)]
@@ -43,6 +39,11 @@ impl Gradient {
     /// Elements.
     pub fn len(&self) -> usize {
         self.written.len() * self.columns
+    }
+
+    /// Elements of a row.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Whether the parameter has no element.
@@ -82,46 +83,36 @@ impl Gradient {
         self.written.iter().zip(&self.squares).filter(|(written, _)| **written).map(|(_, s)| s).sum()
     }
 
-    /// Adds `cotangent · activationᵀ` to the rows from `start`. Operands are `[rows, positions]` and
+    /// Adds `cotangent · activationᵀ` to `rows` rows from `start`. The cotangent is `[rows, positions]`, the activation
     /// `[columns, positions]`.
     ///
     /// # Errors
     /// A library's refusal; the sums are then of no use.
     pub(crate) fn add_product(
         &mut self,
-        start: usize,
-        rows: usize,
+        (start, rows): (usize, usize),
         cotangent: Rows<'_>,
-        activation: Rows<'_>,
-        products: &mut Products,
+        products: &mut WithActivation<'_>,
     ) -> Result<(), Refusal> {
-        let columns = self.columns;
-        let mut product = products.start((rows, columns), cotangent, activation);
-        let block = (CACHED / columns).max(1);
-        for first in (0..rows).step_by(block) {
-            let count = block.min(rows - first);
-            let range = start + first..start + first + count;
-            let target = &mut self.values[range.start * columns..range.end * columns];
-            let written = &mut self.written[range.clone()];
-            let overwrite = !written.contains(&true);
-            for (line, written) in target.chunks_mut(columns).zip(written) {
-                if !overwrite && !*written {
-                    line.fill(0.0);
-                }
-                *written = true;
+        let (columns, range) = (self.columns, start..start + rows);
+        debug_assert_eq!(columns, products.features());
+        let target = &mut self.values[range.start * columns..range.end * columns];
+        let written = &mut self.written[range.clone()];
+        let overwrite = !written.contains(&true);
+        for (line, written) in target.chunks_mut(columns).zip(written) {
+            if !overwrite && !*written {
+                line.fill(0.0);
             }
-            let beta = if overwrite { 0.0 } else { 1.0 };
-            product.write(first, MatrixMut::new(target, count, columns, columns), beta)?;
-            target.par_chunks(columns).zip(&mut self.squares[range]).with_min_len(32).for_each(
-                |(line, square)| {
-                    *square = vectorized(
-                        #[inline(always)]
-                        || sum_of_squares(line),
-                    );
-                },
-            );
+            *written = true;
         }
-        Ok(())
+        let beta = if overwrite { 0.0 } else { 1.0 };
+        let result = MatrixMut::new(target, rows, columns, columns);
+        products.write(cotangent, result, beta, &mut self.squares[range], |line| {
+            vectorized(
+                #[inline(always)]
+                || sum_of_squares(line),
+            )
+        })
     }
 
     /// Adds values to one row.
@@ -160,6 +151,7 @@ impl Gradients {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Products;
     use engrad_kernels::Precision;
 
     fn own() -> Products {
@@ -181,25 +173,28 @@ mod tests {
         gradients.0[0].add_row(1, &[1.0, 1.0]);
         let (cotangent, activation) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0]);
         let (cotangent, activation) = (rows(&cotangent, 2), rows(&activation, 2));
-        gradients.0[0].add_product(1, 2, cotangent, activation, &mut own()).unwrap();
+        gradients.0[0].add_product((1, 2), cotangent, &mut own().with(activation, 2)).unwrap();
         assert_eq!(gradients.0[0].to_vec(), [0.0, 0.0, 2.0, 3.0, 3.0, 4.0]);
         assert_eq!(gradients.0[0].row(0), None);
         assert!((gradients.norm() - (4.0f64 + 9.0 + 9.0 + 16.0).sqrt()).abs() < 1e-12);
     }
 
     #[test]
-    fn blocks_of_a_large_product_join() {
-        let (count, columns) = (CACHED / 1024 + 3, 1024);
-        let cotangent: Vec<f32> = (0..count).map(|i| i as f32).collect();
-        let ones = vec![1.0; columns];
-        let mut gradient = Gradient::new(count, columns).unwrap();
-        for _ in 0..2 {
-            let (cotangent, ones) = (rows(&cotangent, 1), rows(&ones, 1));
-            gradient.add_product(0, count, cotangent, ones, &mut own()).unwrap();
+    fn squares_are_those_of_sums_of_products_however_rows_are_divided() {
+        // Few rows and many columns are computed in parts.
+        for (count, columns) in [(2051, 1024), (3, 5000)] {
+            let cotangent: Vec<f32> = (0..count).map(|i| i as f32).collect();
+            let ones = vec![1.0; columns];
+            let mut gradient = Gradient::new(count, columns).unwrap();
+            for _ in 0..2 {
+                let (cotangent, ones) = (rows(&cotangent, 1), rows(&ones, 1));
+                gradient.add_product((0, count), cotangent, &mut own().with(ones, columns)).unwrap();
+            }
+            let whole = gradient.to_vec();
+            let of_row = |(i, row): (usize, &[f32])| row.iter().all(|&v| v == 2.0 * i as f32);
+            assert!(whole.chunks(columns).enumerate().all(of_row));
+            let expected: f64 = (0..count).map(|i| (2.0 * i as f64).powi(2) * columns as f64).sum();
+            assert!((gradient.sum_of_squares() - expected).abs() < 1e-6 * expected);
         }
-        let whole = gradient.to_vec();
-        assert!(whole.chunks(columns).enumerate().all(|(i, row)| row.iter().all(|&v| v == 2.0 * i as f32)));
-        let expected: f64 = (0..count).map(|i| (2.0 * i as f64).powi(2) * columns as f64).sum();
-        assert!((gradient.sum_of_squares() - expected).abs() < 1e-6 * expected);
     }
 }

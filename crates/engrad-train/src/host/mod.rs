@@ -15,5 +15,5 @@ pub(crate) mod simd;
 mod window;
 
 pub use memory::Buffer;
-pub(crate) use products::Products;
+pub(crate) use products::{Products, WithActivation};
 pub(crate) use window::{Rows, Window};

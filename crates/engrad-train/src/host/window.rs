@@ -51,6 +51,17 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// The first `count` rows as f32, which [`Rows::widened`] put in `space` before if they were not.
+    pub(crate) fn in_space<'s>(self, count: usize, space: &'s [f32]) -> Matrix<'s>
+    where
+        'a: 's,
+    {
+        match self {
+            Self::Fp32 { data, columns, stride } => Matrix::new(data, count, columns, stride),
+            Self::Fp16 { columns, .. } => Matrix::new(space, count, columns, columns),
+        }
+    }
+
     /// Columns of a row.
     pub(crate) fn columns(self) -> usize {
         match self {
@@ -101,6 +112,12 @@ impl Window {
     /// Whether two windows look at the same memory.
     pub(crate) fn shares_surface(&self, other: &Self) -> bool {
         self.surface.is_same(&other.surface)
+    }
+
+    /// Whether two windows are the same elements of the same memory.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let extents = |w: &Self| (w.rows, w.columns, w.stride, w.offset);
+        self.shares_surface(other) && extents(self) == extents(other)
     }
 
     /// Locks the surface for reading.

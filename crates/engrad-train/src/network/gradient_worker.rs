@@ -20,8 +20,8 @@ use crate::trace::{Lane, Trace};
 /// One contribution to a gradient. Matrices are features × positions.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// dW\[start + o, i\] += Σₛ cotangent\[o, s\] · activation\[i, s\] for the first `rows` rows of the cotangent.
-    Product { parameter: usize, start: usize, rows: usize, activation: Window, cotangent: Window },
+    /// Gradients of weights that one activation was multiplied with.
+    Products { activation: Window, weights: Vec<Product> },
     /// dw\[index\[r\]\] += Σₛ cotangent\[r, s\] · activation\[r, s\].
     Elementwise { parameter: usize, index: Arc<[usize]>, activation: Window, cotangent: Window },
     /// Columns of `d_x` added to rows of an embedding gradient.
@@ -30,10 +30,19 @@ pub(crate) enum Job {
     Add { parameter: usize, values: Vec<f32> },
 }
 
+/// dW\[start + o, i\] += Σₛ cotangent\[o, s\] · activation\[i, s\] for the first `rows` rows of the cotangent.
+#[derive(Debug)]
+pub(crate) struct Product {
+    pub(crate) parameter: usize,
+    pub(crate) start: usize,
+    pub(crate) rows: usize,
+    pub(crate) cotangent: Window,
+}
+
 impl Job {
     fn name(&self) -> &'static str {
         match self {
-            Self::Product { .. } => "weight gradient",
+            Self::Products { .. } => "weight gradient",
             Self::Elementwise { .. } => "head norm gradient",
             Self::Scatter { .. } => "embedding gradient",
             Self::Add { .. } => "norm gradient",
@@ -211,13 +220,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Job {
     fn run(self, gradients: &mut [Gradient], products: &mut Products) -> Result<(), Refusal> {
         match self {
-            Job::Product { parameter, start, rows, activation, cotangent } => {
+            Job::Products { activation, weights } => {
                 let first = activation.read();
-                // Locking a surface twice could wait for a writer between the two.
-                let second = (!activation.shares_surface(&cotangent)).then(|| cotangent.read());
-                let cotangent = cotangent.view(second.as_ref().unwrap_or(&first));
-                let activation = activation.view(&first);
-                gradients[parameter].add_product(start, rows, cotangent, activation, products)?;
+                let Some(features) = weights.first().map(|weight| gradients[weight.parameter].columns())
+                else {
+                    return Ok(());
+                };
+                let mut products = products.with(activation.view(&first), features);
+                for Product { parameter, start, rows, cotangent } in weights {
+                    // Locking a surface twice could wait for a writer between the two.
+                    let second = (!activation.shares_surface(&cotangent)).then(|| cotangent.read());
+                    let cotangent = cotangent.view(second.as_ref().unwrap_or(&first));
+                    gradients[parameter].add_product((start, rows), cotangent, &mut products)?;
+                }
             }
             Job::Elementwise { parameter, index, activation, cotangent } => {
                 let positions = activation.columns();

@@ -186,8 +186,8 @@ impl Head {
         let (first, rows) = self.range(tile);
         let mut jobs = backward.jobs();
         for job in &mut jobs {
-            if let Job::Product { start, rows: count, .. } = job {
-                (*start, *count) = (first, rows);
+            if let Job::Products { weights, .. } = job {
+                weights.iter_mut().for_each(|weight| (weight.start, weight.rows) = (first, rows));
             }
         }
         Ok((backward.d_x.clone(), jobs))

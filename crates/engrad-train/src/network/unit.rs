@@ -11,7 +11,7 @@ use engrad_mil::MilError;
 use engrad_mil::differentiate::{Contraction, Source, WeightGradient};
 use engrad_mil::pack::Packing;
 
-use super::gradient_worker::{Job, Ticket};
+use super::gradient_worker::{Job, Product, Ticket};
 use super::in_turn::total;
 use crate::TrainError;
 use crate::host::Window;
@@ -128,13 +128,20 @@ pub(super) struct UnitGradient {
 }
 
 impl UnitGradient {
-    /// The work of adding this gradient to its sum.
-    fn job(&self) -> Job {
-        let (parameter, activation, cotangent) =
-            (self.parameter, self.activation.clone(), self.cotangent.clone());
-        match &self.index {
-            Some(index) => Job::Elementwise { parameter, index: Arc::clone(index), activation, cotangent },
-            None => Job::Product { parameter, start: 0, rows: cotangent.rows(), activation, cotangent },
+    /// Adds the work of forming this gradient to `jobs`, to the last of them if that is of the same activation.
+    fn add_to(&self, jobs: &mut Vec<Job>) {
+        let (parameter, cotangent) = (self.parameter, self.cotangent.clone());
+        if let Some(index) = &self.index {
+            let (index, activation) = (Arc::clone(index), self.activation.clone());
+            jobs.push(Job::Elementwise { parameter, index, activation, cotangent });
+            return;
+        }
+        let product = Product { parameter, start: 0, rows: cotangent.rows(), cotangent };
+        match jobs.last_mut() {
+            Some(Job::Products { activation, weights }) if activation.is_same(&self.activation) => {
+                weights.push(product);
+            }
+            _ => jobs.push(Job::Products { activation: self.activation.clone(), weights: vec![product] }),
         }
     }
 }
@@ -161,7 +168,9 @@ impl BackwardUnit {
 
     /// The weight gradients that the evaluation left to be formed.
     pub(super) fn jobs(&self) -> Vec<Job> {
-        self.gradients.iter().map(UnitGradient::job).collect()
+        let mut jobs = Vec::with_capacity(self.gradients.len());
+        self.gradients.iter().for_each(|gradient| gradient.add_to(&mut jobs));
+        jobs
     }
 }
 

@@ -122,7 +122,7 @@ impl Finish for Ending<'_> {
         }
     }
 
-    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>) {
+    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>, _: *mut f32, _: usize) {
         let Some((width, follow)) = self.follow else { return };
         if columns.len() == width {
             follow(rows.start * width, rows.len() * width);
