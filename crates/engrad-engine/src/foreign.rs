@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use memmap2::MmapMut;
+use crate::HostMemory;
 
 /// Memory that belongs to an engine's device, made into a [`Surface`](crate::Surface) by
 /// [`Surface::foreign`](crate::Surface::foreign).
@@ -33,7 +33,7 @@ pub unsafe trait ForeignMemory: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) enum Memory {
     /// The host's own.
-    Anonymous(MmapMut),
+    Host(HostMemory),
     /// A device's.
     Foreign(Box<dyn ForeignMemory>),
 }
@@ -42,7 +42,7 @@ impl Memory {
     /// Address and size, locked for the host. Needs the surface's lock in the mode given.
     pub(crate) fn lock(&self, write: bool) -> (*mut u8, usize) {
         match self {
-            Self::Anonymous(memory) => (memory.as_ptr().cast_mut(), memory.len()),
+            Self::Host(memory) => (memory.address(), memory.len()),
             Self::Foreign(memory) => (memory.lock(write), memory.bytes()),
         }
     }
@@ -55,7 +55,7 @@ impl Memory {
 
     pub(crate) fn foreign(&self) -> Option<&dyn ForeignMemory> {
         match self {
-            Self::Anonymous(_) => None,
+            Self::Host(_) => None,
             Self::Foreign(memory) => Some(memory.as_ref()),
         }
     }

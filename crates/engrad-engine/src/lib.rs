@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod foreign;
 mod hold;
+mod host_memory;
 mod port;
 mod surface;
 
@@ -19,5 +20,6 @@ pub use engine::{Engine, EngineStatistics, Kernel, Request};
 pub use error::EngineError;
 pub use foreign::ForeignMemory;
 pub use hold::Hold;
+pub use host_memory::HostMemory;
 pub use port::Port;
 pub use surface::{ReadGuard, Surface, WeakSurface, WriteGuard};

@@ -9,14 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use half::f16;
-use memmap2::MmapMut;
 
 use crate::foreign::{ForeignMemory, Memory};
-use crate::{EngineError, Port};
-
-/// Surfaces from this size on ask for large pages.
-#[cfg(target_os = "linux")]
-const HUGE_PAGE: usize = 2 << 20;
+use crate::{EngineError, HostMemory, Port};
 
 /// A block of page-aligned, zero-initialised memory; clones share it.
 #[derive(Debug, Clone)]
@@ -60,20 +55,32 @@ impl Surface {
     /// # Errors
     /// [`EngineError::Memory`] if the system has none.
     pub fn new(bytes: usize) -> Result<Self, EngineError> {
-        Ok(Self { shared: Shared::new(Memory::Anonymous(map(bytes)?)), bytes })
+        Ok(Self { shared: Shared::new(Memory::Host(HostMemory::zeroed(bytes)?)), bytes })
     }
 
-    /// Gives the memory back to the system until it is next touched, when it is zero, and returns its size. Waits while
-    /// anyone holds the surface. Memory that an engine allocated stays as it is: none is given back.
+    /// Lends its memory, with the bytes that are in it: until it is put back the surface has other memory, zero and
+    /// untouched. Waits while anyone holds the surface. `None` if an engine allocated the memory: that stays.
     ///
     /// # Errors
-    /// As [`Surface::new`]; the memory then stays as it is.
-    pub fn give_back(&self) -> Result<usize, EngineError> {
+    /// As [`Surface::new`]; nothing is changed then.
+    pub fn take_memory(&self) -> Result<Option<HostMemory>, EngineError> {
         let mut memory = self.shared.memory.write().unwrap_or_else(PoisonError::into_inner);
-        let Memory::Anonymous(mapping) = &mut *memory else { return Ok(0) };
-        *mapping = map(self.bytes)?;
+        let Memory::Host(own) = &mut *memory else { return Ok(None) };
+        let taken = std::mem::replace(own, HostMemory::zeroed(self.bytes)?);
         self.count_writing();
-        Ok(self.bytes)
+        Ok(Some(taken))
+    }
+
+    /// Puts memory in the place of its own, with the bytes that are in it. Waits while anyone holds the surface. Memory of
+    /// another size, or for a surface whose memory an engine allocated, is given back.
+    pub fn put_memory(&self, new: HostMemory) -> Option<HostMemory> {
+        let mut memory = self.shared.memory.write().unwrap_or_else(PoisonError::into_inner);
+        match &mut *memory {
+            Memory::Host(own) if own.len() == new.len() => *own = new,
+            _ => return Some(new),
+        }
+        self.count_writing();
+        None
     }
 
     /// A surface over memory that an engine allocated.
@@ -145,19 +152,6 @@ impl Surface {
     pub(crate) fn memory(&self) -> &RwLock<Memory> {
         &self.shared.memory
     }
-}
-
-/// Zeroed memory of the host, untouched.
-fn map(bytes: usize) -> Result<MmapMut, EngineError> {
-    let memory =
-        MmapMut::map_anon(bytes.max(1)).map_err(|e| EngineError::Memory { bytes, reason: e.to_string() })?;
-    #[cfg(target_os = "linux")]
-    if bytes >= HUGE_PAGE {
-        // Weights are read end to end in every evaluation; large pages spare address look-ups. Only a hint, so
-        // a system that refuses it is no error.
-        let _ = memory.advise(memmap2::Advice::HugePage);
-    }
-    Ok(memory)
 }
 
 /// Shared access to a surface's bytes.
@@ -233,14 +227,22 @@ mod tests {
     }
 
     #[test]
-    fn memory_given_back_is_zero_for_every_handle_and_a_new_generation() {
+    fn lent_memory_comes_back_with_its_bytes_and_each_exchange_is_a_new_generation() {
         let surface = Surface::new(100).unwrap();
         let other = surface.clone();
         other.write().bytes_mut().fill(7);
-        let before = surface.generation();
-        assert_eq!(surface.give_back().unwrap(), 100);
-        assert!(other.read().bytes().iter().all(|&b| b == 0));
-        assert_ne!(other.generation(), before);
+        let mut generations = vec![surface.generation()];
+        let mut taken = surface.take_memory().unwrap().unwrap();
+        generations.push(surface.generation());
+        assert!(other.read().bytes().iter().all(|&b| b == 0) && taken.iter().all(|&b| b == 7));
+        taken[0] = 8;
+        let small = HostMemory::zeroed(99).unwrap();
+        assert_eq!(surface.put_memory(small).map(|m| m.len()), Some(99));
+        assert!(surface.put_memory(taken).is_none());
+        generations.push(surface.generation());
+        assert_eq!(other.read().bytes()[..2], [8, 7]);
+        generations.dedup();
+        assert_eq!(generations.len(), 3);
     }
 
     #[test]

@@ -159,6 +159,19 @@ impl Layout {
         offset
     }
 
+    /// Where `len` elements from row-major index `start` stand, if they follow each other without gaps within one
+    /// innermost dimension.
+    pub(crate) fn run(&self, start: usize, len: usize) -> Option<usize> {
+        let (extent, stride) = self.inner();
+        // Divisions cost more than what is done to a few numbers.
+        let (outer, inside) = if self.rank <= 1 { (0, start) } else { (start / extent, start % extent) };
+        if stride != 1 || inside + len > extent {
+            return None;
+        }
+        let outer = if outer == 0 { self.offset } else { self.offset_of(outer * extent) };
+        Some(outer + inside)
+    }
+
     /// Calls `run(position, offset, count)` for each stretch of `len` elements from row-major index `start` that
     /// lies within one innermost dimension: `count` elements, the innermost stride apart, from buffer `offset`, at
     /// `position` of the stretch asked for. Order is row-major.
@@ -228,8 +241,18 @@ mod tests {
                 });
                 let expected: Vec<_> = (start..start + len).map(|i| layout.offset_of(i)).collect();
                 assert_eq!(seen, expected);
+                if let Some(first) = layout.run(start, len) {
+                    assert!(expected.iter().copied().eq(first..first + len));
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_run_ends_with_the_innermost_dimension() {
+        let rows = Layout::rows(&[3, 4], 6).at(1).collapse();
+        assert_eq!([rows.run(4, 4), rows.run(5, 3), rows.run(3, 2)], [Some(7), Some(8), None]);
+        assert_eq!(Layout::dense(&[3, 4]).permute(&[1, 0]).collapse().run(0, 2), None, "not neighbours");
     }
 
     #[test]

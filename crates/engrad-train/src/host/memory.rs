@@ -1,20 +1,12 @@
 use std::ops::{Deref, DerefMut};
 
-use engrad_engine::EngineError;
-use memmap2::MmapMut;
+use engrad_engine::{EngineError, HostMemory};
 
-/// Buffers from this size on ask for large pages.
-#[cfg(target_os = "linux")]
-const HUGE_PAGE: usize = 2 << 20;
-
-/// Zeroed f32 memory for what is read end to end in every step: gradients, moments.
-///
-/// It is mapped rather than allocated for two reasons: large pages, without which the processor's prefetchers stop at
-/// every 4 KiB and the first step waits for a hundred thousand page faults; and pages never touched cost nothing, as
-/// the moments of token ids that the data lacks.
+/// f32 memory, zero at first, for what is read end to end in every step: gradients, moments. Pages never touched cost
+/// nothing, as the moments of token ids that the data lacks.
 #[derive(Debug)]
 pub struct Buffer {
-    memory: MmapMut,
+    memory: HostMemory,
     length: usize,
 }
 
@@ -24,22 +16,25 @@ impl Buffer {
     /// # Errors
     /// [`EngineError::Memory`] if the system has not as much.
     pub fn zeros(length: usize) -> Result<Self, EngineError> {
-        let refused =
-            |reason: String| EngineError::Memory { bytes: length.saturating_mul(size_of::<f32>()), reason };
-        let bytes = length.checked_mul(size_of::<f32>()).ok_or_else(|| refused("too large".to_owned()))?;
-        let memory = MmapMut::map_anon(bytes.max(1)).map_err(|e| refused(e.to_string()))?;
-        #[cfg(target_os = "linux")]
-        if bytes >= HUGE_PAGE {
-            // A hint; a system that refuses it is only slower.
-            let _ = memory.advise(memmap2::Advice::HugePage);
-        }
-        Ok(Self { memory, length })
+        let bytes = length.checked_mul(size_of::<f32>());
+        let refused = || EngineError::Memory { bytes: usize::MAX, reason: "too large".to_owned() };
+        Ok(Self { memory: HostMemory::zeroed(bytes.ok_or_else(refused)?)?, length })
     }
 
-    /// Gives the memory back to the system until it is next touched; it is zero then.
-    pub(crate) fn give_back(&mut self) -> Result<(), EngineError> {
-        *self = Self::zeros(self.length)?;
-        Ok(())
+    /// As many numbers as fit in memory, whatever they are.
+    pub(crate) fn from_memory(memory: HostMemory) -> Self {
+        let length = memory.len() / size_of::<f32>();
+        Self { memory, length }
+    }
+
+    /// Its memory.
+    pub(crate) fn into_memory(self) -> HostMemory {
+        self.memory
+    }
+
+    /// Its memory, in whose place it gets other, which is zero.
+    pub(crate) fn take_memory(&mut self) -> Result<HostMemory, EngineError> {
+        Ok(std::mem::replace(self, Self::zeros(self.length)?).memory)
     }
 }
 

@@ -32,6 +32,18 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// The rows from `first` on.
+    pub(crate) fn from(self, first: usize) -> Self {
+        match self {
+            Self::Fp16 { data, columns, stride } => {
+                Self::Fp16 { data: &data[first * stride..], columns, stride }
+            }
+            Self::Fp32 { data, columns, stride } => {
+                Self::Fp32 { data: &data[first * stride..], columns, stride }
+            }
+        }
+    }
+
     /// `count` rows from `first` as f32: where they lie if they are, otherwise in `space`.
     pub(crate) fn widened<'s>(self, first: usize, count: usize, space: &'s mut Vec<f32>) -> Matrix<'s>
     where

@@ -37,7 +37,7 @@ impl Network {
         for number in (0..self.layers.len()).rev() {
             // The set's surfaces are still wanted by the weight gradients of the layer that used it last.
             self.wait(self.set_pending[number % 2])?;
-            self.give_back_activations(number)?;
+            self.borrow_memory(number)?;
             // Inputs of blocks are formed again under every policy: that costs little beside keeping them all.
             match self.options.recompute {
                 Recompute::Layer => {

@@ -246,15 +246,15 @@ impl Job {
                 for ((a, c), &place) in rows.zip(index.iter()) {
                     sums[place] += a.iter().zip(c).map(|(a, c)| a * c).sum::<f32>();
                 }
-                gradients[parameter].add_row(0, &sums);
+                gradients[parameter].add_row(0, &sums)?;
             }
             Job::Scatter { parameter, dim, rows, d_x } => {
                 let sums = embedding::sum_by_row(&d_x, dim, &rows);
                 for (row, values) in sums.rows.into_iter().zip(sums.values.chunks(dim)) {
-                    gradients[parameter].add_row(row, values);
+                    gradients[parameter].add_row(row, values)?;
                 }
             }
-            Job::Add { parameter, values } => gradients[parameter].add_row(0, &values),
+            Job::Add { parameter, values } => gradients[parameter].add_row(0, &values)?,
         }
         Ok(())
     }

@@ -4,11 +4,8 @@
 
 use std::ops::Range;
 
-use engrad_engine::EngineError;
-
 use super::Vocabulary;
 use super::gradient_worker::{Job, Ticket};
-use super::in_turn::total;
 use super::unit::{CompiledStage, SharedSurfaces, Sharing, Unit, WrittenAgain};
 use crate::TrainError;
 use crate::host::Window;
@@ -143,11 +140,6 @@ impl Head {
 
     pub(super) fn set_pending(&mut self, tile: usize, ticket: Ticket) {
         self.units[tile].pending = ticket;
-    }
-
-    /// As [`Unit::give_back`], for the logits of all tiles.
-    pub(super) fn give_back(&self) -> Result<usize, EngineError> {
-        total(self.units.iter().map(Unit::give_back))
     }
 
     pub(super) fn evaluate(&self) -> Result<(), TrainError> {

@@ -2,92 +2,145 @@
 //!
 //! At the end of the backward pass all gradients exist, and nearly nothing that the forward pass left is still needed; in
 //! the forward pass it is the other way round, since the first product of an update overwrites what a gradient held. So
-//! after an update the gradients of the first layers, which are formed last, are given back to the system, and before
-//! they are formed as much of what the layers above and the head kept. Both come back as zero pages when they are next
-//! written. No result depends on it: what is given back is never read before it is written again.
+//! the gradients of the first layers, which are formed last, have no memory of their own: they are formed in that of what
+//! the layers above kept, which goes back to its owners when the gradients are cleared. No result depends on it: what was
+//! there is never read before it is written again.
 //!
-//! Surfaces of a device stay as they are.
+//! A pass that adds to gradients which exist finds their memory in use, and its activations in new memory.
+//!
+//! Surfaces of a device stay as they are; gradients are then in memory of the host's own.
 
-use engrad_engine::EngineError;
+use engrad_engine::{HostMemory, Surface};
 use engrad_model::{ModelConfig, Parameter};
 
 use super::Network;
 use crate::TrainError;
+use crate::host::Buffer;
 
-/// Layers whose gradients are given back.
+/// Layers whose gradients are in borrowed memory.
 const LAYERS: usize = 3;
-/// Less than this is not worth the page faults.
+/// Less than this is not worth the trouble.
 const LEAST_BYTES: usize = 128 << 20;
+/// Smaller gradients stay where they are: they would take a whole piece of memory each.
+const LEAST_PARAMETER: usize = 1 << 18;
 
-/// What a network gives back.
-#[derive(Debug, Clone, Copy)]
+/// Who lends memory.
+#[derive(Debug)]
+enum Lender {
+    Surface(Surface),
+    /// A place of the residual stream.
+    Stream(usize),
+}
+
+/// What a network uses in turn.
+#[derive(Debug)]
 pub(super) struct InTurn {
-    /// First layers, whose gradients are given back; 0 for none.
+    /// First layers, whose gradients borrow; 0 for none.
     pub(super) layers: usize,
     /// Size of these gradients.
     bytes: usize,
-    /// Whether they are given back, so that what they need must be found before they are formed.
+    /// Gradients of at least so many elements borrow.
+    least: usize,
+    /// Whether they have no memory, so that it must be found before they are formed.
     away: bool,
+    /// Whose memory they have, and how much of it.
+    lenders: Vec<(Lender, usize)>,
 }
 
 impl InTurn {
     pub(super) fn new(config: &ModelConfig, parameters: &[Parameter], training: bool) -> Self {
-        let in_turn = Self::of_layers(LAYERS.min(config.layers / 2), parameters);
-        if training && in_turn.bytes >= LEAST_BYTES { in_turn } else { Self::of_layers(0, parameters) }
+        let in_turn = Self::of_layers(LAYERS.min(config.layers / 2), LEAST_PARAMETER, parameters);
+        if training && in_turn.bytes >= LEAST_BYTES {
+            in_turn
+        } else {
+            Self::of_layers(0, LEAST_PARAMETER, parameters)
+        }
     }
 
-    fn of_layers(layers: usize, parameters: &[Parameter]) -> Self {
-        let mut in_turn = Self { layers, bytes: 0, away: true };
+    fn of_layers(layers: usize, least: usize, parameters: &[Parameter]) -> Self {
+        let mut in_turn = Self { layers, bytes: 0, least, away: true, lenders: Vec::new() };
         let elements = parameters.iter().filter(|p| in_turn.covers(p)).map(Parameter::len);
         in_turn.bytes = elements.sum::<usize>() * size_of::<f32>();
         in_turn
     }
 
     fn covers(&self, parameter: &Parameter) -> bool {
-        parameter.layer.is_some_and(|layer| layer < self.layers)
+        parameter.len() >= self.least && parameter.layer.is_some_and(|layer| layer < self.layers)
     }
 }
 
 impl Network {
-    /// To be called when the gradients are cleared.
-    pub(super) fn give_back_gradients(&mut self) -> Result<(), TrainError> {
-        let in_turn = self.in_turn;
-        let covered: Vec<usize> =
-            self.parameters.iter().enumerate().filter(|(_, p)| in_turn.covers(p)).map(|(i, _)| i).collect();
+    fn borrowing(&self) -> Vec<usize> {
+        let all = self.parameters.iter().enumerate();
+        all.filter(|(_, p)| self.in_turn.covers(p)).map(|(i, _)| i).collect()
+    }
+
+    /// To be called when the gradients are cleared: what they borrowed goes back.
+    pub(super) fn return_memory(&mut self) -> Result<(), TrainError> {
+        let borrowing = self.borrowing();
         let mut gradients = self.gradients()?;
-        covered.into_iter().try_for_each(|parameter| gradients.0[parameter].give_back())?;
+        let mut memory = Vec::new();
+        borrowing.into_iter().for_each(|parameter| memory.extend(gradients.0[parameter].take_memory()));
         drop(gradients);
         self.in_turn.away = true;
+        self.give(memory);
         Ok(())
     }
 
-    /// To be called before the gradients of `layer` are formed, when those of all layers above are.
-    pub(super) fn give_back_activations(&mut self, layer: usize) -> Result<(), TrainError> {
-        let InTurn { layers, bytes, away } = self.in_turn;
-        if layer + 1 != layers || !away {
+    /// Memory back to lenders who lent as much.
+    fn give(&mut self, memory: Vec<HostMemory>) {
+        for memory in memory {
+            let Some(at) = self.in_turn.lenders.iter().position(|(_, bytes)| *bytes == memory.len()) else {
+                continue; // the gradients' own, of before the first pass
+            };
+            match self.in_turn.lenders.swap_remove(at).0 {
+                Lender::Surface(surface) => drop(surface.put_memory(memory)),
+                Lender::Stream(place) => *self.streams.memory(place) = Buffer::from_memory(memory),
+            }
+        }
+    }
+
+    /// To be called before the gradients of `layer` are formed, when those of all layers above are or are being: finds
+    /// memory for them.
+    pub(super) fn borrow_memory(&mut self, layer: usize) -> Result<(), TrainError> {
+        if layer + 1 != self.in_turn.layers || !self.in_turn.away {
             return Ok(());
         }
         self.in_turn.away = false;
-        self.wait(self.head.pending())?;
-        let mut given = self.head.give_back()? + self.streams.give_back(2 * layers)?;
-        for above in (layers..self.layers.len()).rev() {
-            if given >= bytes {
+        // Nothing reads what the layers above kept once their gradients are formed.
+        drop(self.gradients()?);
+        let (mut memory, mut found) = (Vec::new(), 0);
+        let mut lend = |taken: HostMemory, lender, lenders: &mut Vec<_>| {
+            found += taken.len();
+            lenders.push((lender, taken.len()));
+            memory.push(taken);
+            found
+        };
+        let InTurn { layers, bytes, lenders, .. } = &mut self.in_turn;
+        let above = self.layers[*layers..].iter().rev();
+        let mut kept = above.flat_map(|layer| layer.attention.kept().iter().chain(layer.feed_forward.kept()));
+        let mut places = self.streams.places_from(2 * *layers);
+        let mut enough = *bytes == 0;
+        while !enough {
+            if let Some(place) = places.next() {
+                let taken = self.streams.memory(place).take_memory()?;
+                enough = lend(taken, Lender::Stream(place), lenders) >= *bytes;
+            } else if let Some(surface) = kept.next() {
+                let Some(taken) = surface.take_memory()? else { continue };
+                enough = lend(taken, Lender::Surface(surface.clone()), lenders) >= *bytes;
+            } else {
                 break;
             }
-            let layer = &self.layers[above];
-            self.wait(layer.attention.pending.max(layer.feed_forward.pending))?;
-            let layer = &self.layers[above];
-            given += layer.attention.give_back()? + layer.feed_forward.give_back()?;
         }
+        let borrowing = self.borrowing();
+        let mut gradients = self.gradients()?;
+        for parameter in borrowing {
+            gradients.0[parameter].find_memory(&mut memory)?;
+        }
+        drop(gradients);
+        self.give(memory);
         Ok(())
     }
-}
-
-/// The sum of what each gives back.
-pub(super) fn total(
-    each: impl IntoIterator<Item = Result<usize, EngineError>>,
-) -> Result<usize, EngineError> {
-    each.into_iter().sum()
 }
 
 #[cfg(test)]
@@ -133,7 +186,7 @@ mod tests {
                 };
                 let mut network =
                     Network::new(&engine, Arc::clone(&engine.pool()), &config, options).unwrap();
-                network.in_turn = InTurn::of_layers(layers, &network.parameters);
+                network.in_turn = InTurn::of_layers(layers, 1, &network.parameters);
                 // As if nothing were ever enough, so that everything is given back.
                 network.in_turn.bytes = if layers > 0 { usize::MAX } else { 0 };
                 network.load(&model).unwrap();

@@ -226,7 +226,7 @@ impl Network {
         let worker = options.training.then(|| GradientWorker::new(&sizes, Arc::clone(&pool), products));
         let worker = worker.transpose()?;
         let streams = Streams::new(config.layers, config.dim * positions, &options)?;
-        Ok(Self {
+        let mut network = Self {
             streams,
             rows: Vec::new(),
             set_pending: [Ticket::default(); 2],
@@ -242,7 +242,11 @@ impl Network {
             layers,
             head,
             worker,
-        })
+        };
+        if network.options.training {
+            network.return_memory()?;
+        }
+        Ok(network)
     }
 
     /// Positions of a sequence.
@@ -329,7 +333,7 @@ impl Network {
         });
         gradients.clear();
         drop(gradients);
-        self.give_back_gradients()?;
+        self.return_memory()?;
         pool.install(|| {
             for layer in &self.layers {
                 let weights = layer.attention.weights.iter().chain(&layer.feed_forward.weights);
@@ -423,7 +427,7 @@ impl Network {
     /// As [`Network::gradients`].
     pub fn clear_gradients(&mut self) -> Result<(), TrainError> {
         self.gradients()?.clear();
-        self.give_back_gradients()
+        self.return_memory()
     }
 
     /// Time spent since the last call.

@@ -79,17 +79,17 @@ impl Streams {
         Ok(Self { memory, scales: vec![Vec::new(); points], place })
     }
 
-    /// Gives the memory of all points from `first` on but the last back to the system until they are next formed, except
-    /// where earlier points share it; returns its size.
-    pub(super) fn give_back(&mut self, first: usize) -> Result<usize, EngineError> {
+    /// Places that serve only points from `first` on, the last one left out: what is there is not needed once these
+    /// points' backward passes are done.
+    pub(super) fn places_from(&self, first: usize) -> impl Iterator<Item = usize> + use<> {
         let last = self.place.len() - 1;
         let kept: Vec<usize> = self.place[..first].iter().chain(&self.place[last..]).copied().collect();
-        let mut bytes = 0;
-        for (_, memory) in self.memory.iter_mut().enumerate().filter(|(place, _)| !kept.contains(place)) {
-            memory.give_back()?;
-            bytes += size_of_val::<[f32]>(memory);
-        }
-        Ok(bytes)
+        (0..self.memory.len()).filter(move |place| !kept.contains(place))
+    }
+
+    /// The memory of a place.
+    pub(super) fn memory(&mut self, place: usize) -> &mut Buffer {
+        &mut self.memory[place]
     }
 
     /// The stream and its scale.

@@ -6,13 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engrad_engine::{Engine, EngineError, Kernel, Port, Request, Surface};
+use engrad_engine::{Engine, Kernel, Port, Request, Surface};
 use engrad_mil::MilError;
 use engrad_mil::differentiate::{Contraction, Source, WeightGradient};
 use engrad_mil::pack::Packing;
 
 use super::gradient_worker::{Job, Product, Ticket};
-use super::in_turn::total;
 use crate::TrainError;
 use crate::host::Window;
 use crate::stages::{Stage, StageProgram, StageWeight};
@@ -182,7 +181,6 @@ pub(super) struct Unit {
     pub(super) y: Window,
     pub(super) backward: Option<BackwardUnit>,
     pub(super) weights: Vec<UnitWeight>,
-    /// Results that the unit keeps to itself until its backward pass.
     kept: Vec<Surface>,
     /// The last weight-gradient job that reads this unit's surfaces.
     pub(super) pending: Ticket,
@@ -256,9 +254,9 @@ impl Unit {
         Ok(Self { forward, x, y, backward, weights, kept, pending: Ticket::default() })
     }
 
-    /// Gives the memory of the results it keeps back to the system until they are next written; returns its size.
-    pub(super) fn give_back(&self) -> Result<usize, EngineError> {
-        total(self.kept.iter().map(Surface::give_back))
+    /// Results that the unit keeps to itself until its backward pass.
+    pub(super) fn kept(&self) -> &[Surface] {
+        &self.kept
     }
 
     fn bind_backward(

@@ -219,7 +219,7 @@ mod tests {
     fn filled(parameter: &Parameter, rows: usize, value: f32) -> Gradient {
         let columns = row_length(parameter);
         let mut gradient = Gradient::new(rows, columns).unwrap();
-        (0..rows).for_each(|row| gradient.add_row(row, &vec![value; columns]));
+        (0..rows).for_each(|row| gradient.add_row(row, &vec![value; columns]).unwrap());
         gradient
     }
 
@@ -263,7 +263,7 @@ mod tests {
         let mut gradients = Gradients(parameters.iter().map(zero).collect());
         let dim = config.dim;
         gradients.0[0] = Gradient::new(2, dim).unwrap();
-        gradients.0[0].add_row(1, &vec![1.0; dim]);
+        gradients.0[0].add_row(1, &vec![1.0; dim]).unwrap();
         let mut adam = AdamW::new(AdamWSettings::default(), &parameters).unwrap();
         adam.update(&parameters, &mut values, &gradients, &[], &vocabulary, 0.1, 1.0);
         assert_eq!(values[0][2 * dim], 1.0);
@@ -289,7 +289,7 @@ mod tests {
             let with_gradient = |row: usize| row % 3 != 2;
             for row in (0..rows).filter(|&row| with_gradient(row)) {
                 let line: Vec<f32> = (0..columns).map(|c| value(row * columns + c + 5)).collect();
-                gradient.add_row(row, &line);
+                gradient.add_row(row, &line).unwrap();
             }
             let window = |_| {
                 let port = Port::new("w", TensorType::channels(DType::Fp32, tile, columns));

@@ -82,7 +82,10 @@ pub(crate) struct Instruction {
     pub(crate) round: bool,
 }
 
-/// Elementwise instructions over one shape.
+/// Most leaves and instructions of a map; more would not stay in the first-level cache.
+pub(crate) const MOST_SOURCES: usize = 24;
+
+/// Elementwise instructions over one shape, [`MOST_SOURCES`] at most with their leaves.
 #[derive(Debug)]
 pub(crate) struct Map {
     /// Elements of the shape.
@@ -155,48 +158,43 @@ impl<'a> Blocks<'a, '_> {
         unsafe { self.scratch.write(index * BLOCK, len) }
     }
 
-    /// Where an instruction's results are computed: where they are stored, if that is contiguous, or in a block.
-    fn place(&self, index: usize, memory: &impl Places<'a>, start: usize) -> (Words<'a>, usize) {
-        let stored = self.map.stores.iter().find(|(source, target)| {
-            *source == Source::Instruction(index) && target.layout.is_contiguous() && self.map.elements > 1
-        });
-        match stored {
-            Some((_, target)) => (memory.target(target), target.layout.offset + start),
-            // Behind the leaves' blocks.
-            None => (self.scratch, (self.map.leaves.len() + index) * BLOCK),
-        }
-    }
-
     /// # Safety
     /// As [`range`].
     unsafe fn run(&self, memory: &impl Places<'a>, start: usize, len: usize) {
-        let map = self.map;
-        // A contiguous leaf in working memory is read where it is.
-        let in_place = |leaf: &View| match memory.leaf(leaf) {
-            Numbers::Words(words) if leaf.layout.is_contiguous() && map.elements > 1 => Some(words),
-            _ => None,
-        };
+        let (map, leaves) = (self.map, self.map.leaves.len());
+        // Where the numbers of each leaf, and behind them the results of each instruction, are.
+        let mut places = [(self.scratch, 0); MOST_SOURCES];
         for (i, leaf) in map.leaves.iter().enumerate() {
-            if !leaf.layout.is_scalar() && in_place(leaf).is_none() {
-                // SAFETY: the view lies inside its base; the block is this leaf's own.
-                unsafe { memory.leaf(leaf).gather(&leaf.layout, start, self.leaf(i, len)) };
-            }
-        }
-        let place = |index: usize| self.place(index, memory, start);
-        let find = |source: Source| -> &[f32] {
-            let (words, at) = match source {
-                Source::Leaf(i) => match in_place(&map.leaves[i]) {
-                    Some(words) => (words, map.leaves[i].layout.offset + start),
-                    None => (self.scratch, i * BLOCK),
-                },
-                Source::Instruction(i) => place(i),
+            let numbers = memory.leaf(leaf);
+            places[i] = match (numbers, leaf.layout.run(start, len)) {
+                _ if leaf.layout.is_scalar() => (self.scratch, i * BLOCK),
+                (Numbers::Words(words), Some(offset)) => (words, offset),
+                _ => {
+                    // SAFETY: the view lies inside its base; the block is this leaf's own.
+                    unsafe { numbers.gather(&leaf.layout, start, self.leaf(i, len)) };
+                    (self.scratch, i * BLOCK)
+                }
             };
+        }
+        for i in 0..map.instructions.len() {
+            // Computed where they are stored, if they stand together there, otherwise in a block.
+            let stored = map.stores.iter().filter(|(source, _)| *source == Source::Instruction(i));
+            let mut runs = stored
+                .filter_map(|(_, target)| Some((memory.target(target), target.layout.run(start, len)?)));
+            places[leaves + i] = runs.next().unwrap_or((self.scratch, (leaves + i) * BLOCK));
+        }
+        let place = |source: Source| match source {
+            Source::Leaf(i) => places[i],
+            Source::Instruction(i) => places[leaves + i],
+        };
+        let find = |source: Source| -> &[f32] {
+            let (words, at) = place(source);
             // SAFETY: leaves are inside their base and unwritten meanwhile; blocks and results were filled before and are
             // not written again before the next block.
             unsafe { words.read(at, len) }
         };
         for (i, instruction) in map.instructions.iter().enumerate() {
-            let (to, at) = place(i);
+            let (to, at) = places[leaves + i];
             // SAFETY: operands are leaves or earlier instructions, so nothing refers to this place; tasks write disjoint
             // ranges of the targets.
             let out = unsafe { to.write(at, len) };
@@ -206,13 +204,12 @@ impl<'a> Blocks<'a, '_> {
             }
         }
         for (source, target) in &map.stores {
-            if let Source::Instruction(i) = *source
-                && place(i) == (memory.target(target), target.layout.offset + start)
-            {
+            let words = memory.target(target);
+            if target.layout.run(start, len).is_some_and(|offset| place(*source) == (words, offset)) {
                 continue; // computed there
             }
             // SAFETY: the target lies inside its base, is not read in this step, and tasks write disjoint ranges.
-            unsafe { store(memory.target(target), &target.layout, start, find(*source)) };
+            unsafe { store(words, &target.layout, start, find(*source)) };
         }
     }
 }

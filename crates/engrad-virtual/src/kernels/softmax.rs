@@ -42,6 +42,18 @@ pub(crate) unsafe fn run(softmax: &Softmax, source: Words<'_>, target: Words<'_>
 /// Numbers handled at once: sums run in as many lanes, whatever the processor.
 const LANES: usize = 16;
 
+/// The lanes joined pairwise: one after the other they would be a chain of sixteen operations.
+#[inline(always)]
+fn halved(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        let (low, high) = lanes.split_at_mut(width);
+        low.iter_mut().zip(high).for_each(|(a, b)| *a = join(*a, *b));
+        width /= 2;
+    }
+    lanes[0]
+}
+
 multiversion! {
     /// e^(x − max) over its sum, in place.
     pub(super) fn normalise(row: &mut [f32]) {
@@ -56,7 +68,7 @@ multiversion! {
                 *m = if x > *m { x } else { *m };
             }
         }
-        let largest = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let largest = halved(largest, |a, b| if b > a { b } else { a });
         let mut totals = [0.0f32; LANES];
         for group in groups.iter_mut() {
             for (total, x) in totals.iter_mut().zip(group) {
@@ -71,7 +83,7 @@ multiversion! {
             }
         }
         rest.copy_from_slice(&last[..rest.len()]);
-        let scale = 1.0 / totals.iter().sum::<f32>();
+        let scale = 1.0 / halved(totals, |a, b| a + b);
         row.iter_mut().for_each(|x| *x *= scale);
     }
 }

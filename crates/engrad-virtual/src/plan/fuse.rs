@@ -5,10 +5,7 @@ use std::collections::HashMap;
 use engrad_mil::ValueId;
 
 use super::View;
-use crate::kernels::elementwise::{Instruction, Pointwise, Source};
-
-/// Leaves and instructions of one group; more would not stay in the first-level cache.
-const MOST_SOURCES: usize = 24;
+use crate::kernels::elementwise::{Instruction, MOST_SOURCES, Pointwise, Source};
 
 /// Elementwise operations waiting to become one step. Nothing emitted so far reads their results.
 #[derive(Debug)]
