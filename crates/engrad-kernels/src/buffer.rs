@@ -1,60 +1,43 @@
 //! Aligned words for packed panels, kept by each thread for its next product.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::RefCell;
-use std::ptr::NonNull;
 
-/// A cache line, and the widest vector.
-pub(crate) const ALIGNMENT: usize = 64;
+use memmap2::MmapMut;
 
-/// An owned, aligned block of 32-bit words.
+/// Bytes from which on large pages are asked for: panels are read end to end.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE: usize = 2 << 20;
+
+/// An owned block of zeroed 32-bit words, aligned to a page. It is mapped, not allocated, so that its memory goes back to
+/// the system when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Buffer {
-    words: NonNull<u32>,
-    len: usize,
-}
-
-// SAFETY: plain memory that the buffer owns.
-unsafe impl Send for Buffer {}
-// SAFETY: shared access only gives the address and shared words.
-unsafe impl Sync for Buffer {}
+pub(crate) struct Buffer(MmapMut);
 
 impl Buffer {
-    /// Zeroed words; the process ends, as for any collection of the standard library, if there is no memory.
+    /// Zeroed words; as for any collection of the standard library, there is no going on without memory.
     pub(crate) fn new(len: usize) -> Self {
-        let len = len.max(1);
-        let Some(layout) = Self::layout(len) else {
-            panic!("{len} words exceed the address space");
+        let mapping = len.max(1).checked_mul(size_of::<u32>()).map(MmapMut::map_anon);
+        let Some(Ok(mapping)) = mapping else {
+            panic!("the system has no memory for {len} words");
         };
-        // SAFETY: the layout has a size above zero.
-        let words =
-            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        Self { words: words.cast(), len }
-    }
-
-    fn layout(len: usize) -> Option<Layout> {
-        Layout::from_size_align(len.checked_mul(size_of::<u32>())?, ALIGNMENT).ok()
+        #[cfg(target_os = "linux")]
+        if mapping.len() >= HUGE_PAGE {
+            // A hint; a system that refuses it is only slower.
+            let _ = mapping.advise(memmap2::Advice::HugePage);
+        }
+        Self(mapping)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.0.len() / size_of::<u32>()
     }
 
     pub(crate) fn as_ptr(&self) -> *const u32 {
-        self.words.as_ptr()
+        self.0.as_ptr().cast()
     }
 
     pub(crate) fn as_mut_ptr(&mut self) -> *mut u32 {
-        self.words.as_ptr()
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if let Some(layout) = Self::layout(self.len) {
-            // SAFETY: allocated in `new` with this same layout, and owned.
-            unsafe { dealloc(self.words.as_ptr().cast(), layout) };
-        }
+        self.0.as_mut_ptr().cast()
     }
 }
 

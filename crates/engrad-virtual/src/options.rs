@@ -49,6 +49,6 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { numerics: Numerics::default(), threads: None, limits: Limits::default(), panel_bytes: 2 << 30 }
+        Self { numerics: Numerics::default(), threads: None, limits: Limits::default(), panel_bytes: 3 << 30 }
     }
 }

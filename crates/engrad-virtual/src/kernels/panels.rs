@@ -3,7 +3,8 @@
 //! A factor that is read from a port is packed in each evaluation, unless its surface was not written since the last
 //! one: then it is packed once more, to be kept, and read as it is until the surface is next locked for writing. So
 //! weights are packed once per update where they are used several times per update, and nothing is kept of what
-//! changes all the time.
+//! changes all the time. Once the weight is written the panels' memory is kept for the next ones only if there were
+//! some before each of the last two writes: a validation between updates leaves nothing behind.
 //!
 //! Only panels whose elements are no wider than those they are made from are kept. Wider ones (fp16 weights as f32) would
 //! cost more to read from memory than packing costs.
@@ -33,6 +34,8 @@ struct Entry {
     panels: Option<Arc<PackedMatrix>>,
     /// Whether the panels are of the generation.
     fresh: bool,
+    /// Whether there were panels of the generation before.
+    before: bool,
 }
 
 #[derive(Debug, Default)]
@@ -91,11 +94,14 @@ impl PanelCache {
             let Some(entry) = state.entries.get_mut(&key) else {
                 state.forget_dead_surfaces();
                 let surface = surface.downgrade();
-                state.entries.insert(key, Entry { surface, generation, panels: None, fresh: false });
+                let entry = Entry { surface, generation, panels: None, fresh: false, before: false };
+                state.entries.insert(key, entry);
                 return None;
             };
             if entry.generation != generation {
-                (entry.generation, entry.fresh) = (generation, false);
+                let stale = if entry.fresh && entry.before { None } else { entry.panels.take() };
+                (entry.generation, entry.before, entry.fresh) = (generation, entry.fresh, false);
+                state.bytes -= stale.map_or(0, |p| p.bytes() as u64);
                 return None;
             }
             if entry.fresh {
@@ -176,6 +182,19 @@ mod tests {
         assert!(get(&cache, &surface).is_none(), "written since");
         assert!(!Arc::ptr_eq(&kept, &get(&cache, &surface).unwrap()), "those in use stay as they are");
         assert_eq!(cache.bytes(), kept.bytes() as u64);
+    }
+
+    #[test]
+    fn memory_stays_from_write_to_write_only_where_it_is_used_every_time() {
+        let cache = PanelCache::new(1 << 30);
+        let surface = Surface::new(SIDE * SIDE * 4).unwrap();
+        let uses = |count: usize| {
+            drop(surface.write());
+            (0..count).map(|_| get(&cache, &surface)).last();
+            cache.bytes() > 0
+        };
+        // The bytes after a single use are those of memory kept for a second one.
+        assert_eq!([2, 1, 2, 2, 1, 1, 2].map(uses), [true, false, true, true, true, false, true]);
     }
 
     #[test]
