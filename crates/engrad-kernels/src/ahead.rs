@@ -4,7 +4,7 @@
 //! block, since blocks are cut along two dimensions and processors guess along one.
 
 use crate::matrix::Source;
-use crate::micro::{KC_LINES, MicroKernel, PanelLayout};
+use crate::micro::{KC_LINES, MicroKernel, PanelLayout, ROW};
 use crate::pack::Packer;
 
 /// Bytes of a line.
@@ -43,10 +43,16 @@ impl Ahead {
                     PanelLayout::Rows => (a.at(row, k0), k * size, a.row_stride * size, rows),
                 }
             }
-            Source::Packed(a) => {
-                let (_, start, panel) = a.left(row, word);
-                (start.cast(), panel * rows.div_ceil(kernel.rows) * size_of::<u32>(), 0, 1)
-            }
+            Source::Packed(a) => match a.left(row, word) {
+                // Rows are shorter than the room they have.
+                (PanelLayout::Rows, start, _) => {
+                    let word_bytes = size_of::<u32>();
+                    (start.cast(), k.div_ceil(a.precision().group()) * word_bytes, ROW * word_bytes, rows)
+                }
+                (PanelLayout::Steps, start, panel) => {
+                    (start.cast(), panel * rows.div_ceil(kernel.rows) * size_of::<u32>(), 0, 1)
+                }
+            },
         };
         // A run that does not begin with a line has part of one more.
         let lines = (bytes.div_ceil(LINE) + 1) * runs;

@@ -4,7 +4,7 @@
 //! for columns (n) and stretches of the inner dimension such that B's panels stay in the last-level cache:
 //!     pack B's panels, shared by all threads
 //!     for blocks of rows (m), in parallel:
-//!         for blocks of KC words of the inner dimension:
+//!         for blocks of at most KC words of the inner dimension:
 //!             pack A's block into the thread's own words (second-level cache)
 //!             for groups of B's micro-panels that stay in the second-level cache:
 //!                 for micro-panels of A, for micro-panels of the group: one register tile
@@ -22,8 +22,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use crate::ahead::Ahead;
+use crate::finish::wide;
 use crate::matrix::{RawMatrix, Source};
-use crate::micro::{KC, KC_LINES, MOST_COLUMNS, MOST_ROWS, MicroKernel, Out, PanelLayout, ROW};
+use crate::micro::{KC, KC_LINES, MOST_COLUMNS, MOST_ROWS, MicroKernel, Out, PanelLayout, ROW, block_words};
 use crate::pack::{Packer, Side};
 use crate::{Precision, micro};
 
@@ -135,18 +136,21 @@ struct Blocking {
     words: usize,
     /// Columns packed at once.
     columns: usize,
-    /// Words of the inner dimension packed at once: a multiple of [`KC`].
+    /// Words of the inner dimension in a block.
+    block: usize,
+    /// Words of the inner dimension packed at once: a multiple of those of a block.
     stretch: usize,
 }
 
 impl Blocking {
     fn new(kernel: &MicroKernel, (_, n, k): (usize, usize, usize), precision: Precision) -> Self {
         let words = k.div_ceil(precision.group());
-        let least = LEAST_STRETCH.min(words.next_multiple_of(KC));
+        let block = block_words(words);
+        let least = LEAST_STRETCH.min(words.next_multiple_of(block));
         let columns = (SHARED / least / kernel.columns * kernel.columns).max(kernel.columns);
         let columns = columns.min(n.next_multiple_of(kernel.columns));
-        let stretch = (SHARED / columns / KC * KC).max(KC).min(words.next_multiple_of(KC));
-        Self { words, columns, stretch }
+        let stretch = (SHARED / columns / block * block).max(block).min(words.next_multiple_of(block));
+        Self { words, columns, block, stretch }
     }
 }
 
@@ -288,7 +292,7 @@ impl<F: Finish> Run<'_, F> {
         (word0 * group, (words * group).min(k - word0 * group))
     }
 
-    /// Packs a stretch of columns as blocks of [`KC`] words, each a sequence of micro-panels.
+    /// Packs a stretch of columns as blocks of the inner dimension, each a sequence of micro-panels.
     ///
     /// # Safety
     /// As [`run_with`].
@@ -303,14 +307,15 @@ impl<F: Finish> Run<'_, F> {
         let packer = Packer { precision, side: Side::Right, kernel };
         let width = kernel.columns;
         let panels = columns.div_ceil(width);
+        let most = self.blocking.block;
         let bytes = kernel.offset;
         let parallel = self.parallel && panels * words * width >= 1 << 14;
         if !bytes && Packer::is_right_by_steps(b) {
             // A task packs some inner steps of all columns.
-            let parts = KC.div_ceil(TASK_STEPS);
-            each(words.div_ceil(KC) * parts, parallel, |task| {
-                let (block, step) = (task / parts * KC, task % parts * TASK_STEPS);
-                let len = KC.min(words - block);
+            let parts = most.div_ceil(TASK_STEPS);
+            each(words.div_ceil(most) * parts, parallel, |task| {
+                let (block, step) = (task / parts * most, task % parts * TASK_STEPS);
+                let len = most.min(words - block);
                 if step < len {
                     let own = self.elements(word0 + block + step, TASK_STEPS.min(len - step));
                     // SAFETY: tasks have steps of their own.
@@ -331,8 +336,8 @@ impl<F: Finish> Run<'_, F> {
                     sums.write_bytes(0, width);
                 }
                 let own = (column0 + panel * width, width.min(columns - panel * width));
-                for block in (0..words).step_by(KC) {
-                    let len = KC.min(words - block);
+                for block in (0..words).step_by(most) {
+                    let len = most.min(words - block);
                     let to = shared.panels().add(block * panels * width + panel * len * width);
                     packer.right(b, self.elements(word0 + block, len), own, to);
                     if bytes {
@@ -363,8 +368,9 @@ impl<F: Finish> Run<'_, F> {
         let most = BLOCK_PANELS * kernel.rows;
         for row0 in (rows.start..rows.end).step_by(most) {
             let height = most.min(rows.end - row0);
-            for block in (0..words).step_by(KC) {
-                let len = KC.min(words - block);
+            let most_words = self.blocking.block;
+            for block in (0..words).step_by(most_words) {
+                let len = most_words.min(words - block);
                 let word = word0 + block;
                 let last = word + len == self.blocking.words;
                 // SAFETY: by contract, here and below.
@@ -387,7 +393,7 @@ impl<F: Finish> Run<'_, F> {
                     (if row0 + height < rows.end { row0 + height } else { after }, word0)
                 };
                 let next_rows = (next_row, most.min(product.size.0 - next_row));
-                let (k0, k) = self.elements(next_word, KC.min(word0 + words - next_word));
+                let (k0, k) = self.elements(next_word, most_words.min(word0 + words - next_word));
                 let tiles = panels.len() * height.div_ceil(kernel.rows);
                 let mut ahead = Ahead::new(&product.a, kernel, next_rows, (next_word, k0, k), tiles);
                 let mut lines = [std::ptr::null(); KC_LINES];
@@ -509,24 +515,27 @@ impl<F: Finish> Run<'_, F> {
     }
 }
 
-/// Sums of products of bytes to floating point, less what the 128 added to the left ones contributed.
-///
-/// # Safety
-/// The tile is the caller's; `sums` has a number for each column, or is null: nothing was added.
-unsafe fn to_floats(c: *mut f32, stride: usize, (rows, columns): (usize, usize), sums: *const i32) {
-    // On the stack, so that the loops below are seen to touch nothing else and become vectors.
-    let mut added = [0i32; MOST_COLUMNS];
-    if !sums.is_null() {
-        for (j, added) in added.iter_mut().enumerate().take(columns) {
-            // SAFETY: by contract.
-            *added = unsafe { *sums.add(j) }.wrapping_mul(128);
+wide! {
+    /// Sums of products of bytes to floating point, less what the 128 added to the left ones contributed.
+    ///
+    /// # Safety
+    /// The tile is the caller's; `sums` has a number for each column, or is null: nothing was added.
+    unsafe fn to_floats(c: *mut f32, stride: usize, size: (usize, usize), sums: *const i32) {
+        let (rows, columns) = size;
+        // On the stack, so that the loops below are seen to touch nothing else and become vectors.
+        let mut added = [0i32; MOST_COLUMNS];
+        if !sums.is_null() {
+            for (j, added) in added.iter_mut().enumerate().take(columns) {
+                // SAFETY: by contract.
+                *added = unsafe { *sums.add(j) }.wrapping_mul(128);
+            }
         }
-    }
-    for i in 0..rows {
-        // SAFETY: a row of the tile.
-        let row = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), columns) };
-        for (value, added) in row.iter_mut().zip(&added) {
-            *value = (value.to_bits() as i32).wrapping_sub(*added) as f32;
+        for i in 0..rows {
+            // SAFETY: a row of the tile.
+            let row = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), columns) };
+            for (value, added) in row.iter_mut().zip(&added) {
+                *value = (value.to_bits() as i32).wrapping_sub(*added) as f32;
+            }
         }
     }
 }

@@ -6,6 +6,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::Matrix;
 use crate::driver::Finish;
 
+/// Defines a function that runs compiled for AVX-512 where the processor has it. What it calls must be inlined into it to
+/// profit. Only the width differs: no fused multiply-add is formed, so results are the same.
+macro_rules! wide {
+    ($(#[$meta:meta])* unsafe fn $name:ident($($arg:ident : $ty:ty),* $(,)?) $body:block) => {
+        $(#[$meta])*
+        unsafe fn $name($($arg: $ty),*) {
+            /// # Safety
+            /// As the caller's.
+            #[inline(always)]
+            unsafe fn portable($($arg: $ty),*) $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                /// # Safety
+                /// As the caller's.
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+                unsafe fn wider($($arg: $ty),*) {
+                    // SAFETY: passed on.
+                    unsafe { portable($($arg),*) }
+                }
+                if std::arch::is_x86_feature_detected!("avx512f")
+                    && std::arch::is_x86_feature_detected!("avx512bw")
+                    && std::arch::is_x86_feature_detected!("avx512vl")
+                    && std::arch::is_x86_feature_detected!("avx512dq")
+                {
+                    // SAFETY: the features were detected; the rest is passed on.
+                    return unsafe { wider($($arg),*) };
+                }
+            }
+            // SAFETY: passed on.
+            unsafe { portable($($arg),*) }
+        }
+    };
+}
+pub(crate) use wide;
+
 /// Nothing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Nothing;
@@ -48,21 +83,42 @@ impl Steps<'_> {
 }
 
 impl Finish for Steps<'_> {
-    unsafe fn tile(
+    unsafe fn tile(&self, at: (usize, usize), size: (usize, usize), c: *mut f32, stride: usize) {
+        // SAFETY: passed on.
+        unsafe { rows(self, at, size, (c, stride)) };
+    }
+}
+
+wide! {
+    /// # Safety
+    /// As [`Finish::tile`].
+    unsafe fn rows(steps: &Steps<'_>, at: (usize, usize), size: (usize, usize), c: (*mut f32, usize)) {
+        // SAFETY: passed on.
+        unsafe { steps.rows(at, size, c) }
+    }
+}
+
+impl Steps<'_> {
+    /// # Safety
+    /// As [`Finish::tile`].
+    #[inline(always)]
+    unsafe fn rows(
         &self,
         (row, column): (usize, usize),
         (rows, columns): (usize, usize),
-        c: *mut f32,
-        stride: usize,
+        (c, stride): (*mut f32, usize),
     ) {
         for i in 0..rows {
             // SAFETY: a row of the tile, which is the caller's.
             let line = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), columns) };
-            if let Some(scale) = self.row_scale {
-                line.iter_mut().for_each(|v| *v *= scale[row + i]);
-            }
-            if let Some(scale) = self.column_scale {
-                line.iter_mut().zip(&scale[column..]).for_each(|(v, s)| *v *= s);
+            match (self.row_scale, self.column_scale) {
+                (Some(row_scale), Some(column_scale)) => {
+                    let of_row = row_scale[row + i];
+                    line.iter_mut().zip(&column_scale[column..]).for_each(|(v, s)| *v = *v * of_row * s);
+                }
+                (Some(scale), None) => line.iter_mut().for_each(|v| *v *= scale[row + i]),
+                (None, Some(scale)) => line.iter_mut().zip(&scale[column..]).for_each(|(v, s)| *v *= s),
+                (None, None) => {}
             }
             if let Some(bias) = self.row_bias {
                 line.iter_mut().for_each(|v| *v += bias[row + i]);

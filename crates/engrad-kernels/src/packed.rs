@@ -3,7 +3,7 @@
 use crate::buffer::Buffer;
 use crate::driver::each;
 use crate::matrix::{Operand, RawMatrix};
-use crate::micro::{self, KC, MicroKernel, PanelLayout, ROW};
+use crate::micro::{self, MicroKernel, PanelLayout, ROW, block_words};
 use crate::pack::{Packer, Side};
 use crate::{Int8Operand, Precision, Threads};
 
@@ -129,7 +129,8 @@ impl PackedMatrix {
     pub fn words_for((rows, columns): (usize, usize), factor: Factor, precision: Precision) -> usize {
         let kernel = micro::kernel(precision);
         let (inner, outer) = if factor == Factor::Left { (columns, rows) } else { (rows, columns) };
-        let blocks = inner.div_ceil(precision.group()).div_ceil(KC);
+        let words = inner.div_ceil(precision.group());
+        let blocks = words.div_ceil(block_words(words));
         match factor {
             Factor::Left => blocks * Packer::left_words(&kernel, outer.div_ceil(kernel.rows)),
             Factor::Right => {
@@ -173,10 +174,11 @@ impl PackedMatrix {
                 let panels = rows.div_ceil(kernel.rows);
                 let (block, step) = (Packer::left_words(&kernel, panels), TASK_PANELS * kernel.rows);
                 let tasks = rows.div_ceil(step);
-                each(columns.div_ceil(KC * group) * tasks, parallel, |task| {
+                let most = self.block_words() * group;
+                each(columns.div_ceil(most) * tasks, parallel, |task| {
                     let (i, row) = (task / tasks, task % tasks * step);
-                    let k0 = i * KC * group;
-                    let k = (KC * group).min(columns - k0);
+                    let k0 = i * most;
+                    let k = most.min(columns - k0);
                     let panel_words = match self.layout {
                         PanelLayout::Rows => ROW,
                         PanelLayout::Steps => k.div_ceil(group),
@@ -191,15 +193,15 @@ impl PackedMatrix {
             Factor::Right => {
                 let packer = Packer { precision, side: Side::Right, kernel };
                 let (width, padded) = (kernel.columns, columns.next_multiple_of(kernel.columns));
-                let words = rows.div_ceil(group);
+                let (words, most) = (rows.div_ceil(group), self.block_words());
                 each(padded / width, parallel, |panel| {
                     let column = panel * width;
                     // SAFETY: as above; the sums of a panel's columns are its task's too.
                     unsafe {
                         let sums = to.at(padded * words + column).cast::<i32>();
                         sums.write_bytes(0, width);
-                        for word in (0..words).step_by(KC) {
-                            let len = KC.min(words - word);
+                        for word in (0..words).step_by(most) {
+                            let len = most.min(words - word);
                             let to = to.at(word * padded + panel * len * width);
                             let k = (len * group).min(rows - word * group);
                             let own = (column, width.min(columns - column));
@@ -214,6 +216,17 @@ impl PackedMatrix {
         }
     }
 
+    /// Words of the inner dimension.
+    fn inner_words(&self) -> usize {
+        let inner = if self.factor == Factor::Left { self.columns } else { self.rows };
+        inner.div_ceil(self.precision.group())
+    }
+
+    /// Words of each block of it.
+    fn block_words(&self) -> usize {
+        block_words(self.inner_words())
+    }
+
     /// The micro-panel of a left factor that begins at `row`, a multiple of the kernel's, in the block of that word:
     /// its layout, its place, and words from one micro-panel to the next.
     pub(crate) fn left(&self, row: usize, word: usize) -> (PanelLayout, *const u32, usize) {
@@ -221,9 +234,9 @@ impl PackedMatrix {
         let block = Packer::left_words(kernel, self.rows.div_ceil(kernel.rows));
         let step = match self.layout {
             PanelLayout::Rows => ROW,
-            PanelLayout::Steps => KC.min(self.columns.div_ceil(self.precision.group()) - word),
+            PanelLayout::Steps => self.block_words().min(self.inner_words() - word),
         };
-        let place = self.panels.as_ptr().wrapping_add(word / KC * block + row * step);
+        let place = self.panels.as_ptr().wrapping_add(word / self.block_words() * block + row * step);
         (self.layout, place, step * kernel.rows)
     }
 
@@ -231,7 +244,7 @@ impl PackedMatrix {
     /// at that word.
     pub(crate) fn right(&self, column: usize, word: usize) -> *const u32 {
         let width = self.kernel.columns;
-        let len = KC.min(self.rows.div_ceil(self.precision.group()) - word);
+        let len = self.block_words().min(self.inner_words() - word);
         let padded = self.columns.next_multiple_of(width);
         self.panels.as_ptr().wrapping_add(word * padded + column * len)
     }

@@ -21,9 +21,15 @@ mod x86;
 
 use crate::Precision;
 
-/// Words of one block along the inner dimension. A micro-panel of B (32 columns) then fills a first-level cache of 48 KiB,
+/// Most words of one block along the inner dimension. A micro-panel of B (32 columns) then fills a first-level cache of 48 KiB,
 /// a block of A some 260 KiB of the second level. From 192 to 512 words nothing else was measurably faster.
 pub(crate) const KC: usize = 384;
+/// Words of each block along an inner dimension of `words`, but the last, which has what is left: blocks of one size, as few
+/// as [`KC`] allows. A short last block would leave no time to ask for the block after it.
+pub(crate) fn block_words(words: usize) -> usize {
+    words.div_ceil(words.div_ceil(KC).max(1)).next_multiple_of(16).min(KC)
+}
+
 /// Words from one row to the next in panels of A laid out by rows: one line more than a block, so that the rows of a
 /// tile fall in different sets of the cache.
 pub(crate) const ROW: usize = KC + 16;
