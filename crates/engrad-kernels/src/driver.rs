@@ -16,6 +16,7 @@
 //! Blocks of the inner dimension depend on its extent alone, and all else only decides which thread computes a tile
 //! when: every element of the result is the same chain of operations for any number of threads and on any run.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -467,23 +468,23 @@ impl<F: Finish> Run<'_, F> {
         // SAFETY: by contract.
         unsafe {
             let c = product.c.add(row * product.row_stride + column * product.column_stride);
-            if product.column_stride == 1 && columns == kernel.columns {
+            // What is gone over several times stays apart from a result whose rows may fall in one set of the cache.
+            if product.column_stride == 1 && columns == kernel.columns && !integers {
                 let out = Out { c, row_stride: product.row_stride, alpha: product.alpha, beta, ahead };
                 (kernel.run)(rows, layout, k, a, b, &out);
                 if last {
-                    if integers {
-                        to_floats(c, product.row_stride, (rows, columns), sums);
-                    }
                     product.finish.tile((row, column), (rows, columns), c, product.row_stride);
                 }
                 return;
             }
-            // By way of a whole tile: the result has no room for one, or no contiguous rows.
+            // By way of a tile of its own: the result has no room for a whole one, or no contiguous rows, or sums of bytes
+            // become numbers first.
             #[repr(align(64))]
-            struct Tile([f32; MOST_ROWS * MOST_COLUMNS]);
-            let mut tile = Tile([0.0; MOST_ROWS * MOST_COLUMNS]);
+            struct Tile(#[expect(dead_code, reason = "written by address")] [f32; MOST_ROWS * MOST_COLUMNS]);
+            // Only the rows that the kernel writes are read.
+            let mut tile = MaybeUninit::<Tile>::uninit();
             let stride = kernel.columns;
-            let whole = tile.0.as_mut_ptr();
+            let whole = tile.as_mut_ptr().cast::<f32>();
             let out = Out { c: whole, row_stride: stride, alpha: product.alpha, beta: 0.0, ahead };
             (kernel.run)(rows, layout, k, a, b, &out);
             let place = |i: usize, j: usize| c.add(i * product.row_stride + j * product.column_stride);
@@ -507,8 +508,10 @@ impl<F: Finish> Run<'_, F> {
                 product.finish.tile((row, column), (rows, columns), whole, stride);
             }
             for i in 0..rows {
-                for j in 0..columns {
-                    place(i, j).write(whole.add(i * stride + j).read());
+                if product.column_stride == 1 {
+                    place(i, 0).copy_from_nonoverlapping(whole.add(i * stride), columns);
+                } else {
+                    (0..columns).for_each(|j| place(i, j).write(whole.add(i * stride + j).read()));
                 }
             }
         }
