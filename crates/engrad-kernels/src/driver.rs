@@ -469,7 +469,7 @@ impl<F: Finish> Run<'_, F> {
         unsafe {
             let c = product.c.add(row * product.row_stride + column * product.column_stride);
             // What is gone over several times stays apart from a result whose rows may fall in one set of the cache.
-            if product.column_stride == 1 && columns == kernel.columns && !integers {
+            if product.column_stride == 1 && columns == kernel.columns && !(integers && last) {
                 let out = Out { c, row_stride: product.row_stride, alpha: product.alpha, beta, ahead };
                 (kernel.run)(rows, layout, k, a, b, &out);
                 if last {
@@ -488,16 +488,23 @@ impl<F: Finish> Run<'_, F> {
             let out = Out { c: whole, row_stride: stride, alpha: product.alpha, beta: 0.0, ahead };
             (kernel.run)(rows, layout, k, a, b, &out);
             let place = |i: usize, j: usize| c.add(i * product.row_stride + j * product.column_stride);
+            let add = |sum: *mut f32, before: *const f32| {
+                if integers {
+                    let sum = sum.cast::<i32>();
+                    sum.write(sum.read().wrapping_add(before.cast::<i32>().read()));
+                } else {
+                    sum.write(sum.read() + beta * before.read());
+                }
+            };
             if beta != 0.0 {
                 for i in 0..rows {
-                    for j in 0..columns {
-                        let (sum, before) = (whole.add(i * stride + j), place(i, j));
-                        if integers {
-                            let sum = sum.cast::<i32>();
-                            sum.write(sum.read().wrapping_add(before.cast::<i32>().read()));
-                        } else {
-                            sum.write(sum.read() + beta * before.read());
-                        }
+                    let sums = whole.add(i * stride);
+                    if product.column_stride == 1 {
+                        // Neighbours, which become vectors.
+                        let before = place(i, 0);
+                        (0..columns).for_each(|j| add(sums.add(j), before.add(j)));
+                    } else {
+                        (0..columns).for_each(|j| add(sums.add(j), place(i, j)));
                     }
                 }
             }
