@@ -267,3 +267,23 @@ fn numbers_outside_fp16_and_bf16_round_as_their_types_say() {
 fn views_beyond_their_elements_are_refused() {
     let _ = Matrix::new(&[0.0f32; 5], 2, 3, 3);
 }
+
+#[test]
+fn a_number_of_each_row_is_formed_of_the_finished_row_whole_or_in_parts() {
+    // Rows for many blocks, and so few that each is computed in parts.
+    for (m, n, k) in [(131, 70, 20), (2, 2000, 90)] {
+        let [a, b] = [m * k, k * n].map(|len| (0..len).map(|i| (i % 7) as f32 - 3.0).collect::<Vec<_>>());
+        let bias: Vec<f32> = (1..=m).map(|i| i as f32).collect();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let (mut c, mut sums) = (vec![0.0; m * (n + 3)], vec![0.0; m]);
+            let product = Matmul::new(Matrix::new(&a, m, k, k), Matrix::new(&b, k, n, n)).row_bias(&bias);
+            let result = MatrixMut::new(&mut c, m, n, n + 3);
+            pool.install(|| product.write_with_rows(result, &mut sums, |row| row.iter().sum::<f32>()));
+            let expected: Vec<f32> = c.chunks(n + 3).map(|row| row[..n].iter().sum()).collect();
+            assert_eq!(sums, expected);
+            assert!(c.chunks(n + 3).all(|row| row[n..] == [0.0; 3]), "between rows");
+            assert!(sums.iter().all(|&s| s != 0.0));
+        }
+    }
+}
