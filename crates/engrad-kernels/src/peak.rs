@@ -71,7 +71,15 @@ fn find(precision: Precision) -> Option<Loop> {
 
 #[cfg(target_arch = "aarch64")]
 fn find(precision: Precision) -> Option<Loop> {
-    (precision == Precision::F32).then_some(Loop { run: neon::f32_neon, operations: 8, sums: SUMS })
+    use std::arch::is_aarch64_feature_detected as has;
+    let of = |run, operations| Some(Loop { run, operations, sums: SUMS });
+    match precision {
+        Precision::F32 => of(neon::f32_neon, 8),
+        Precision::Bf16 if has!("bf16") => of(neon::bf16_bfmmla, 32),
+        Precision::Int8 if has!("i8mm") => of(neon::int8_smmla, 64),
+        Precision::Int8 if has!("dotprod") => of(neon::int8_sdot, 32),
+        _ => None,
+    }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -147,11 +155,43 @@ mod x86 {
 #[cfg(target_arch = "aarch64")]
 mod neon {
     use std::arch::aarch64::*;
+    use std::arch::asm;
     use std::hint::black_box;
 
     register_loop!(f32_neon, inner, "neon", super::SUMS, vdupq_n_f32(0.0), vdupq_n_f32(0.5), |sum, a, b| {
         vfmaq_f32(sum, a, b)
     });
+
+    /// A loop over an instruction that has no stable intrinsic, on bits: `0x3f00` is 0.5 in bf16, and some bytes.
+    macro_rules! instruction_loop {
+        ($safe:ident, $features:literal, $text:literal) => {
+            register_loop!(
+                $safe,
+                inner,
+                $features,
+                super::SUMS,
+                vdupq_n_u32(0),
+                vdupq_n_u32(0x3f00_3f00),
+                |sum: uint32x4_t, a: uint32x4_t, b: uint32x4_t| {
+                    let mut sum = sum;
+                    // SAFETY: arithmetic on registers; `find` gives this loop where the instruction is there.
+                    unsafe {
+                        asm!(
+                            $text,
+                            sum = inout(vreg) sum,
+                            a = in(vreg) a,
+                            b = in(vreg) b,
+                            options(nomem, nostack, preserves_flags)
+                        );
+                    }
+                    sum
+                }
+            );
+        };
+    }
+    instruction_loop!(bf16_bfmmla, "neon,bf16", "bfmmla {sum:v}.4s, {a:v}.8h, {b:v}.8h");
+    instruction_loop!(int8_smmla, "neon,i8mm", "smmla {sum:v}.4s, {a:v}.16b, {b:v}.16b");
+    instruction_loop!(int8_sdot, "neon,dotprod", "sdot {sum:v}.4s, {a:v}.16b, {b:v}.16b");
 }
 
 #[cfg(test)]
