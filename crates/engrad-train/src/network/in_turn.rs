@@ -84,6 +84,8 @@ impl Network {
         drop(gradients);
         self.in_turn.away = true;
         self.give(memory);
+        // Whose memory found no use, and was dropped, has other by now.
+        self.in_turn.lenders.clear();
         Ok(())
     }
 
