@@ -25,11 +25,7 @@ macro_rules! wide {
                     // SAFETY: passed on.
                     unsafe { portable($($arg),*) }
                 }
-                if std::arch::is_x86_feature_detected!("avx512f")
-                    && std::arch::is_x86_feature_detected!("avx512bw")
-                    && std::arch::is_x86_feature_detected!("avx512vl")
-                    && std::arch::is_x86_feature_detected!("avx512dq")
-                {
+                if $crate::micro::has_avx512() {
                     // SAFETY: the features were detected; the rest is passed on.
                     return unsafe { wider($($arg),*) };
                 }

@@ -1,4 +1,4 @@
-//! Gradient sums: one matrix for each parameter, added to by the weight-gradient thread, read by the optimiser.
+//! Gradient sums: one matrix for each parameter, added to by weight-gradient tasks, read by the optimiser.
 //!
 //! Nothing is ever cleared: the first product of an update overwrites its rows. A row that nothing was added to counts
 //! as zero without being read. Sums of squares are taken row by row while a row is still in the cache, so that the

@@ -19,6 +19,9 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::has_avx512;
+
 use crate::Precision;
 
 /// Most words of one block along the inner dimension. A micro-panel of B (32 columns) then fills a first-level cache of 48 KiB,

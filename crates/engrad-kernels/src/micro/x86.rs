@@ -6,9 +6,15 @@ use std::arch::x86_64::*;
 use super::{Isa, Lanes, MicroKernel, micro_kernel, tile};
 use crate::Precision;
 
+/// Whether the processor has the AVX-512 sets that kernels and finishing steps are compiled for.
+#[inline]
+pub(crate) fn has_avx512() -> bool {
+    has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512dq")
+}
+
 /// Adds the kernels this processor has for a precision, best first.
 pub(super) fn find(precision: Precision, found: &mut Vec<MicroKernel>) {
-    let wide = has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512dq");
+    let wide = has_avx512();
     match precision {
         Precision::F32 => {
             if wide {

@@ -112,27 +112,22 @@ impl Network {
         // Nothing reads what the layers above kept once their gradients are formed.
         drop(self.gradients()?);
         let (mut memory, mut found) = (Vec::new(), 0);
-        let mut lend = |taken: HostMemory, lender, lenders: &mut Vec<_>| {
-            found += taken.len();
-            lenders.push((lender, taken.len()));
-            memory.push(taken);
-            found
-        };
         let InTurn { layers, bytes, lenders, .. } = &mut self.in_turn;
         let above = self.layers[*layers..].iter().rev();
         let mut kept = above.flat_map(|layer| layer.attention.kept().iter().chain(layer.feed_forward.kept()));
         let mut places = self.streams.places_from(2 * *layers);
-        let mut enough = *bytes == 0;
-        while !enough {
-            if let Some(place) = places.next() {
-                let taken = self.streams.memory(place).take_memory()?;
-                enough = lend(taken, Lender::Stream(place), lenders) >= *bytes;
+        while found < *bytes {
+            let (lender, taken) = if let Some(place) = places.next() {
+                (Lender::Stream(place), self.streams.memory(place).take_memory()?)
             } else if let Some(surface) = kept.next() {
                 let Some(taken) = surface.take_memory()? else { continue };
-                enough = lend(taken, Lender::Surface(surface.clone()), lenders) >= *bytes;
+                (Lender::Surface(surface.clone()), taken)
             } else {
                 break;
-            }
+            };
+            found += taken.len();
+            lenders.push((lender, taken.len()));
+            memory.push(taken);
         }
         let borrowing = self.borrowing();
         let mut gradients = self.gradients()?;
@@ -189,7 +184,7 @@ mod tests {
                 let mut network =
                     Network::new(&engine, Arc::clone(&engine.pool()), &config, options).unwrap();
                 network.in_turn = InTurn::of_layers(layers, 1, &network.parameters);
-                // As if nothing were ever enough, so that everything is given back.
+                // As if nothing were ever enough, so that everything is taken.
                 network.in_turn.bytes = if layers > 0 { usize::MAX } else { 0 };
                 network.load(&model).unwrap();
                 for _ in 0..2 {
@@ -198,6 +193,7 @@ mod tests {
                     for _ in 0..2 {
                         network.forward(&model, &[&tokens[..20]]).unwrap();
                         network.backward(&model, &[&tokens[1..]], 64.0).unwrap();
+                        assert_eq!(network.in_turn.lenders.is_empty(), layers == 0, "{recompute:?}");
                     }
                 }
                 let logits = network.logits(&model, 20).unwrap();
