@@ -22,10 +22,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use crate::ahead::Ahead;
+use crate::ahead;
 use crate::finish::wide;
 use crate::matrix::{RawMatrix, Source};
-use crate::micro::{KC, KC_LINES, MOST_COLUMNS, MOST_ROWS, MicroKernel, Out, PanelLayout, ROW, block_words};
+use crate::micro::{KC, Lines, MOST_COLUMNS, MOST_ROWS, MicroKernel, Out, PanelLayout, ROW, block_words};
 use crate::pack::{Packer, Side};
 use crate::{Precision, micro};
 
@@ -45,6 +45,10 @@ const LEAST_PARALLEL: usize = 1 << 17;
 
 /// What is done to each part of a result once its sums are complete.
 pub trait Finish: Sync {
+    /// Whether tiles of a row must come one after the other, from left to right: results of few rows are then not divided
+    /// by columns among threads.
+    const IN_ROWS: bool = false;
+
     /// Called once for each tile: `rows` × `columns` numbers whose rows are `stride` apart, still in the first-level
     /// cache. The first stands at (`row`, `column`) of the result.
     ///
@@ -184,7 +188,7 @@ pub(crate) unsafe fn run_with<F: Finish>(
                 // SAFETY: the columns and the stretch lie inside; shared words are this product's.
                 unsafe { run.pack_right(b, shared, (column0, columns), (word0, words)) };
             }
-            let grid = Grid::new(m.div_ceil(kernel.rows), panels, threads);
+            let grid = Grid::new(m.div_ceil(kernel.rows), panels, threads, F::IN_ROWS);
             let next = AtomicUsize::new(0);
             let claim = || {
                 let take = |done| grid.block(done).map(|(_, _, end)| end);
@@ -246,9 +250,11 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(row_panels: usize, column_panels: usize, threads: usize) -> Self {
-        let column_parts =
-            if row_panels < threads { (2 * threads).div_ceil(row_panels).min(column_panels) } else { 1 };
+    fn new(row_panels: usize, column_panels: usize, threads: usize, in_rows: bool) -> Self {
+        let column_parts = match in_rows || row_panels >= threads {
+            true => 1,
+            false => (2 * threads).div_ceil(row_panels).min(column_panels),
+        };
         Self { threads, row_panels, column_panels, column_parts }
     }
 
@@ -396,8 +402,14 @@ impl<F: Finish> Run<'_, F> {
                 let next_rows = (next_row, most.min(product.size.0 - next_row));
                 let (k0, k) = self.elements(next_word, most_words.min(word0 + words - next_word));
                 let tiles = panels.len() * height.div_ceil(kernel.rows);
-                let mut ahead = Ahead::new(&product.a, kernel, next_rows, (next_word, k0, k), tiles);
-                let mut lines = [std::ptr::null(); KC_LINES];
+                let mut ahead = ahead::lines(&product.a, kernel, next_rows, (next_word, k0, k), tiles);
+                // SAFETY: the panels were packed, or are in the packed factor; they stand one behind the other.
+                let right = unsafe {
+                    match &product.b {
+                        Source::Strided(_) => shared.words.add(block * all_panels * width).cast_const(),
+                        Source::Packed(b) => b.right(column0, word),
+                    }
+                };
                 let group = (GROUP / (len * width)).max(1);
                 for first in panels.clone().step_by(group) {
                     let group = first..panels.end.min(first + group);
@@ -405,16 +417,6 @@ impl<F: Finish> Run<'_, F> {
                         for panel in group.clone() {
                             let column = column0 + panel * width;
                             let tile_columns = width.min(column0 + columns - column);
-                            // SAFETY: the panel was packed, or is in the packed factor.
-                            let b = unsafe {
-                                match &product.b {
-                                    Source::Strided(_) => shared
-                                        .words
-                                        .add(block * all_panels * width + panel * len * width)
-                                        .cast_const(),
-                                    Source::Packed(b) => b.right(column, word),
-                                }
-                            };
                             let sums = match (kernel.offset, &product.b) {
                                 (true, Source::Strided(_)) => shared.sums(panel, width).cast_const(),
                                 (true, Source::Packed(b)) => b.sums(column),
@@ -428,10 +430,9 @@ impl<F: Finish> Run<'_, F> {
                                     size,
                                     layout,
                                     len,
-                                    a.add(i * step),
-                                    b,
+                                    (a.add(i * step), right.add(panel * len * width)),
                                     (beta, last, sums),
-                                    ahead.next(&mut lines),
+                                    &mut ahead,
                                 )
                             };
                         }
@@ -458,10 +459,9 @@ impl<F: Finish> Run<'_, F> {
         (rows, columns): (usize, usize),
         layout: PanelLayout,
         k: usize,
-        a: *const u32,
-        b: *const u32,
+        (a, b): (*const u32, *const u32),
         (beta, last, sums): (f32, bool, *const i32),
-        ahead: &[*const u8],
+        ahead: &mut Lines,
     ) {
         let (product, kernel) = (self.product, &self.kernel);
         let integers = product.precision == Precision::Int8;
@@ -470,8 +470,8 @@ impl<F: Finish> Run<'_, F> {
             let c = product.c.add(row * product.row_stride + column * product.column_stride);
             // What is gone over several times stays apart from a result whose rows may fall in one set of the cache.
             if product.column_stride == 1 && columns == kernel.columns && !(integers && last) {
-                let out = Out { c, row_stride: product.row_stride, alpha: product.alpha, beta, ahead };
-                (kernel.run)(rows, layout, k, a, b, &out);
+                let out = Out { c, row_stride: product.row_stride, alpha: product.alpha, beta };
+                (kernel.run)(rows, layout, k, a, b, &out, ahead);
                 if last {
                     product.finish.tile((row, column), (rows, columns), c, product.row_stride);
                 }
@@ -485,8 +485,8 @@ impl<F: Finish> Run<'_, F> {
             let mut tile = MaybeUninit::<Tile>::uninit();
             let stride = kernel.columns;
             let whole = tile.as_mut_ptr().cast::<f32>();
-            let out = Out { c: whole, row_stride: stride, alpha: product.alpha, beta: 0.0, ahead };
-            (kernel.run)(rows, layout, k, a, b, &out);
+            let out = Out { c: whole, row_stride: stride, alpha: product.alpha, beta: 0.0 };
+            (kernel.run)(rows, layout, k, a, b, &out, ahead);
             let place = |i: usize, j: usize| c.add(i * product.row_stride + j * product.column_stride);
             let add = |sum: *mut f32, before: *const f32| {
                 if integers {

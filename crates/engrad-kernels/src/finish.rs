@@ -1,8 +1,5 @@
 //! What a product's tiles go through before they leave the first-level cache.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::Matrix;
 use crate::driver::Finish;
 
@@ -130,45 +127,6 @@ impl Steps<'_> {
             }
             if self.round {
                 crate::half::round(line);
-            }
-        }
-    }
-}
-
-/// Forms a number of each row of a result while the row is in the cache.
-pub(crate) struct OfRows<'s, R, F> {
-    pub(crate) steps: Option<&'s Steps<'s>>,
-    /// Elements of a row.
-    pub(crate) columns: usize,
-    /// Where the numbers go, one for each row.
-    pub(crate) numbers: *mut R,
-    pub(crate) of: &'s F,
-    /// Whether rows were completed in parts, so that their numbers are still to be formed.
-    pub(crate) in_parts: AtomicBool,
-}
-
-// SAFETY: the numbers are borrowed exclusively by the product's caller, and blocks are of rows that belong to one thread.
-unsafe impl<R: Send, F: Sync> Sync for OfRows<'_, R, F> {}
-
-impl<R: Send, F: Fn(&[f32]) -> R + Sync> Finish for OfRows<'_, R, F> {
-    #[inline]
-    unsafe fn tile(&self, at: (usize, usize), size: (usize, usize), c: *mut f32, stride: usize) {
-        if let Some(steps) = self.steps {
-            // SAFETY: passed on.
-            unsafe { steps.tile(at, size, c, stride) };
-        }
-    }
-
-    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>, c: *mut f32, stride: usize) {
-        if columns.len() < self.columns {
-            self.in_parts.store(true, Ordering::Relaxed);
-            return;
-        }
-        for (i, row) in rows.enumerate() {
-            // SAFETY: a whole row, which the caller owns, and its number.
-            unsafe {
-                let line = std::slice::from_raw_parts(c.add(i * stride), self.columns);
-                *self.numbers.add(row) = (self.of)(line);
             }
         }
     }

@@ -28,6 +28,7 @@ mod pack;
 mod packed;
 mod peak;
 mod precision;
+mod squares;
 #[cfg(test)]
 mod tests;
 

@@ -1,14 +1,11 @@
 //! The safe interface of products.
 
-use std::sync::atomic::AtomicBool;
-
-use rayon::prelude::*;
-
 use crate::buffer::with_words;
 use crate::driver::{Product, Workspace, local_words, run_with, shared_words};
-use crate::finish::{Nothing, OfRows, Steps};
+use crate::finish::{Nothing, Steps};
 use crate::matrix::{Matrix, MatrixMut, Operand, Source};
 use crate::micro::{self, MicroKernel};
+use crate::squares::{LANES, Squares};
 use crate::{Factor, Precision};
 
 /// How a product uses the machine.
@@ -134,34 +131,25 @@ impl<'a> Matmul<'a> {
         self.write_with(c, micro::kernel(self.precision));
     }
 
-    /// As [`Matmul::write`], and forms a number of each row of the result, `numbers[r] = of(row r)`: on the thread that
-    /// computed the row, while it is in the cache, where rows are computed whole.
+    /// As [`Matmul::write`], and sums the squares of each row of the result while its numbers are in the cache: sixteen
+    /// sums in f32 for a row, added in f64. The square of a number above 1.8e19 is infinite.
     ///
     /// # Panics
-    /// As [`Matmul::write`], or if there is not one number for each row.
-    pub fn write_with_rows<R: Send>(
-        self,
-        c: MatrixMut<'_>,
-        numbers: &mut [R],
-        of: impl Fn(&[f32]) -> R + Sync + Send,
-    ) {
+    /// As [`Matmul::write`], or if there is not one sum for each row.
+    pub fn write_with_squares(self, c: MatrixMut<'_>, sums: &mut [f64]) {
         assert!(self.precision != Precision::Int8, "products of bytes are `matmul_int8`'s");
-        assert_eq!(numbers.len(), c.rows, "one number for each row");
-        let finish = OfRows {
-            steps: self.steps.as_ref(),
-            columns: c.columns,
-            numbers: numbers.as_mut_ptr(),
-            of: &of,
-            in_parts: AtomicBool::new(false),
-        };
+        assert_eq!(sums.len(), c.rows, "one sum for each row");
         let product = self.checked((c.rows, c.columns));
-        let result = MatrixMut { data: &mut *c.data, ..c };
-        // SAFETY: as below; the numbers are borrowed exclusively.
-        unsafe { product.run(result, &finish, micro::kernel(self.precision)) };
-        if finish.in_parts.into_inner() {
-            let rows = c.data.par_chunks(c.row_stride);
-            rows.zip(numbers).for_each(|(row, number)| *number = of(&row[..c.columns]));
-        }
+        with_words(c.rows * LANES, |lanes| {
+            let finish = Squares {
+                steps: self.steps.as_ref(),
+                columns: c.columns,
+                sums: sums.as_mut_ptr(),
+                lanes: lanes.cast(),
+            };
+            // SAFETY: as below; the sums are borrowed exclusively, and `with_words` gives as many as asked.
+            unsafe { product.run(c, &finish, micro::kernel(self.precision)) };
+        });
     }
 
     pub(crate) fn write_with(self, c: MatrixMut<'_>, kernel: MicroKernel) {

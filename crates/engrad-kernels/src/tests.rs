@@ -269,21 +269,27 @@ fn views_beyond_their_elements_are_refused() {
 }
 
 #[test]
-fn a_number_of_each_row_is_formed_of_the_finished_row_whole_or_in_parts() {
-    // Rows for many blocks, and so few that each is computed in parts.
-    for (m, n, k) in [(131, 70, 20), (2, 2000, 90)] {
+fn squares_are_those_of_the_finished_rows_and_the_same_on_any_number_of_threads() {
+    // Rows for many blocks, rows fewer than threads, and more columns than are packed at once.
+    for (m, n, k) in [(131, 70, 20), (2, 2000, 90), (20, 4200, 90)] {
         let [a, b] = [m * k, k * n].map(|len| (0..len).map(|i| (i % 7) as f32 - 3.0).collect::<Vec<_>>());
         let bias: Vec<f32> = (1..=m).map(|i| i as f32).collect();
-        for threads in [1, 3] {
+        let product = Matmul::new(Matrix::new(&a, m, k, k), Matrix::new(&b, k, n, n)).row_bias(&bias);
+        let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let (mut c, mut sums) = (vec![0.0; m * (n + 3)], vec![0.0; m]);
-            let product = Matmul::new(Matrix::new(&a, m, k, k), Matrix::new(&b, k, n, n)).row_bias(&bias);
+            let (mut c, mut sums) = (vec![0.5; m * (n + 3)], vec![0.0; m]);
             let result = MatrixMut::new(&mut c, m, n, n + 3);
-            pool.install(|| product.write_with_rows(result, &mut sums, |row| row.iter().sum::<f32>()));
-            let expected: Vec<f32> = c.chunks(n + 3).map(|row| row[..n].iter().sum()).collect();
-            assert_eq!(sums, expected);
-            assert!(c.chunks(n + 3).all(|row| row[n..] == [0.0; 3]), "between rows");
-            assert!(sums.iter().all(|&s| s != 0.0));
+            pool.install(|| product.accumulate(1.0).write_with_squares(result, &mut sums));
+            (c, sums)
+        };
+        let (c, sums) = run(1);
+        for (row, &sum) in c.chunks(n + 3).zip(&sums) {
+            let expected: f64 = row[..n].iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+            assert!(expected > 0.0 && (sum - expected).abs() < 1e-5 * expected, "{sum}, not {expected}");
+            assert!(row[n..].iter().all(|&v| v == 0.5), "between rows");
+        }
+        for threads in [2, 3, 8] {
+            assert!(run(threads) == (c.clone(), sums.clone()), "({m}, {n}, {k}) on {threads} threads");
         }
     }
 }

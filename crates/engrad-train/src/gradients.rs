@@ -7,7 +7,7 @@
 use engrad_engine::{EngineError, HostMemory};
 use engrad_kernels::{MatrixMut, Refusal};
 
-use crate::host::simd::{sum_of_squares, vectorized};
+use crate::host::simd::sum_of_squares;
 use crate::host::{Buffer, Rows, WithActivation};
 
 /// Whole rows of a gradient, from `first` on.
@@ -153,12 +153,7 @@ impl Gradient {
             let beta = if overwrite { 0.0 } else { 1.0 };
             let result = MatrixMut::new(target, range.len(), columns, columns);
             let cotangent = cotangent.from(range.start - start);
-            products.write(cotangent, result, beta, &mut self.squares[range], |line| {
-                vectorized(
-                    #[inline(always)]
-                    || sum_of_squares(line),
-                )
-            })?;
+            products.write(cotangent, result, beta, &mut self.squares[range])?;
         }
         Ok(())
     }

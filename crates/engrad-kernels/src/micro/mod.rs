@@ -11,6 +11,7 @@
 //! A tile with fewer rows does the same operations in the same order for the rows it has: the bits of a result do
 //! not depend on where it stands in a tile.
 
+mod lines;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -21,6 +22,9 @@ mod x86;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::has_avx512;
+
+pub(crate) use lines::Lines;
+use lines::PER_LINE;
 
 use crate::Precision;
 
@@ -49,24 +53,23 @@ pub(crate) enum PanelLayout {
 /// Where a tile's result goes: `c = alpha · tile + beta · c`. Whole words of integer tiles are added if `beta` is not
 /// zero, and `alpha` is not used.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Out<'a> {
+pub(crate) struct Out {
     pub(crate) c: *mut f32,
     pub(crate) row_stride: usize,
     pub(crate) alpha: f32,
     pub(crate) beta: f32,
-    /// Lines that later tiles read: asked for on the way, one each [`PER_LINE`] steps.
-    pub(crate) ahead: &'a [*const u8],
 }
 
-/// Steps of the inner loop for each line asked for ahead of time: often enough to bring a block's memory while the one
-/// before it is computed, and too seldom to fill the processor's queue of missing lines.
-pub(crate) const PER_LINE: usize = 8;
-/// Most lines that a tile asks for.
-pub(crate) const KC_LINES: usize = KC / PER_LINE;
-
-/// Computes `rows` × `columns` numbers (`columns` of the kernel) over `k` words.
-pub(crate) type Run =
-    unsafe fn(rows: usize, layout: PanelLayout, k: usize, a: *const u32, b: *const u32, out: &Out<'_>);
+/// Computes `rows` × `columns` numbers (`columns` of the kernel) over `k` words, and asks for some of the lines on the way.
+pub(crate) type Run = unsafe fn(
+    rows: usize,
+    layout: PanelLayout,
+    k: usize,
+    a: *const u32,
+    b: *const u32,
+    out: &Out,
+    ahead: &mut Lines,
+);
 
 /// Instruction sets, as far as packing needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +149,8 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize, const A_ROW: usize, con
     k: usize,
     a: *const u32,
     b: *const u32,
-    out: &Out<'_>,
+    out: &Out,
+    ahead: &mut Lines,
 ) {
     // SAFETY: offsets stay inside the panels and the result by contract.
     unsafe {
@@ -157,15 +161,17 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize, const A_ROW: usize, con
         }
         let mut sums = [[L::zero(); V]; R];
         let (mut a, mut b) = (a, b);
-        let (mut left, mut lines) = (k, out.ahead.iter());
+        // Apart from the caller's, in registers.
+        let mut lines = *ahead;
+        let mut asking = lines.for_tile(k);
+        let mut left = k;
         while left > 0 {
-            let count = match lines.next() {
-                Some(&line) => {
-                    L::prefetch_far(line);
-                    PER_LINE.min(left)
-                }
-                None => left,
-            };
+            let mut count = left;
+            if asking > 0 {
+                asking -= 1;
+                L::prefetch_far(lines.next());
+                count = PER_LINE;
+            }
             for _ in 0..count {
                 let mut columns = [L::load(b); V];
                 for (j, column) in columns.iter_mut().enumerate().skip(1) {
@@ -182,6 +188,7 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize, const A_ROW: usize, con
             }
             left -= count;
         }
+        *ahead = lines;
         for (i, sums) in sums.iter().enumerate() {
             for (j, &sum) in sums.iter().enumerate() {
                 L::store(sum, out.c.add(i * out.row_stride + j * L::LANES), out.alpha, out.beta);
@@ -203,25 +210,27 @@ macro_rules! micro_kernel {
             k: usize,
             a: *const u32,
             b: *const u32,
-            out: &$crate::micro::Out<'_>,
+            out: &$crate::micro::Out,
+            ahead: &mut $crate::micro::Lines,
         ) {
             $(#[target_feature(enable = $feature)])?
             unsafe fn sized<const R: usize, const A_ROW: usize, const STEP: usize>(
                 k: usize,
                 a: *const u32,
                 b: *const u32,
-                out: &$crate::micro::Out<'_>,
+                out: &$crate::micro::Out,
+                ahead: &mut $crate::micro::Lines,
             ) {
                 // SAFETY: passed on.
-                unsafe { $tile::<$lanes, R, $vectors, A_ROW, STEP>(k, a, b, out) }
+                unsafe { $tile::<$lanes, R, $vectors, A_ROW, STEP>(k, a, b, out, ahead) }
             }
             use $crate::micro::PanelLayout::{Rows, Steps};
             // SAFETY: by the contract of the caller.
             unsafe {
                 match (rows, layout) {
                     $(
-                        ($rows, Rows) => sized::<$rows, { $crate::micro::ROW }, 1>(k, a, b, out),
-                        ($rows, Steps) => sized::<$rows, 1, $most>(k, a, b, out),
+                        ($rows, Rows) => sized::<$rows, { $crate::micro::ROW }, 1>(k, a, b, out, ahead),
+                        ($rows, Steps) => sized::<$rows, 1, $most>(k, a, b, out, ahead),
                     )*
                     _ => debug_assert!(false, "no tile of {rows} rows"),
                 }

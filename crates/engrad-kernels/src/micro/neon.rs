@@ -8,7 +8,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 use std::arch::is_aarch64_feature_detected as has;
 
-use super::{Isa, Lanes, MicroKernel, Out, micro_kernel, tile};
+use super::{Isa, Lanes, Lines, MicroKernel, Out, micro_kernel, tile};
 use crate::Precision;
 
 const ROWS: usize = 6;
@@ -151,7 +151,8 @@ unsafe fn block_tile<L, const R: usize, const V: usize, const A_ROW: usize, cons
     k: usize,
     a: *const u32,
     b: *const u32,
-    out: &Out<'_>,
+    out: &Out,
+    _: &mut Lines,
 ) where
     L: Lanes<Words = uint32x4_t, Sums = uint32x4_t>,
 {

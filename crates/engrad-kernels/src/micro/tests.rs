@@ -2,7 +2,7 @@
 
 use half::bf16;
 
-use super::{KC, MicroKernel, Out, PanelLayout, ROW, kernels};
+use super::{KC, Lines, MicroKernel, Out, PanelLayout, ROW, kernels};
 use crate::Precision;
 use crate::buffer::Buffer;
 
@@ -72,7 +72,7 @@ impl Tile {
         let mut b = poisoned((k + 1) * width);
         let stride = width + 3;
         let mut c = vec![f32::from_bits(POISON); kernel.rows * stride];
-        let out = Out { c: c.as_mut_ptr(), row_stride: stride, alpha: 1.0, beta: 0.0, ahead: &[] };
+        let out = Out { c: c.as_mut_ptr(), row_stride: stride, alpha: 1.0, beta: 0.0 };
         // SAFETY: places inside the panels; the processor has the kernels it is said to have.
         unsafe {
             for i in 0..rows {
@@ -81,7 +81,7 @@ impl Tile {
                 }
             }
             b.as_mut_ptr().copy_from(self.right.as_ptr(), k * width);
-            (kernel.run)(rows, layout, k, a.as_ptr(), b.as_ptr(), &out);
+            (kernel.run)(rows, layout, k, a.as_ptr(), b.as_ptr(), &out, &mut { Lines::NONE });
         }
         let inside = |at: usize| at / stride < rows && at % stride < width;
         let (result, around): (Vec<_>, Vec<_>) =

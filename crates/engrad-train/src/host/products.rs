@@ -6,6 +6,7 @@ use engrad_kernels::{Factor, Matmul, MatrixMut, PackedMatrix, Precision, Product
 use rayon::prelude::*;
 
 use super::Rows;
+use super::simd::{sum_of_squares, vectorized};
 
 /// Elements that a library forms before something is made of their rows: few enough to be in the last-level cache still.
 const CACHED: usize = 1 << 21;
@@ -56,7 +57,7 @@ impl WithActivation<'_> {
     }
 
     /// Writes the product of the cotangent's first rows to `c`, added to `beta` times what it holds (with 0 it is not
-    /// read), and to `numbers` what `of` makes of each row of the result.
+    /// read), and to `squares` the sum of the squares of each row of the result.
     ///
     /// # Errors
     /// The library's refusal.
@@ -65,8 +66,7 @@ impl WithActivation<'_> {
         cotangent: Rows<'_>,
         mut c: MatrixMut<'_>,
         beta: f32,
-        numbers: &mut [f64],
-        of: impl Fn(&[f32]) -> f64 + Sync + Send,
+        squares: &mut [f64],
     ) -> Result<(), Refusal> {
         let (rows, features, positions) = (c.rows(), self.features, self.activation.columns());
         let Products { precision, library, panels, activation, cotangent: space } = &mut *self.products;
@@ -84,7 +84,7 @@ impl WithActivation<'_> {
             };
             self.panels = true;
             let product = Matmul::new(cotangent.operand(0, rows, false), &*panels);
-            product.precision(*precision).accumulate(beta).write_with_rows(c, numbers, of);
+            product.precision(*precision).accumulate(beta).write_with_squares(c, squares);
             return Ok(());
         };
         let activation = match self.widened {
@@ -93,8 +93,8 @@ impl WithActivation<'_> {
         };
         self.widened = true;
         let block = (CACHED / features).max(1);
-        for (first, numbers) in (0..rows).step_by(block).zip(numbers.chunks_mut(block)) {
-            let (count, stride) = (numbers.len(), c.row_stride());
+        for (first, squares) in (0..rows).step_by(block).zip(squares.chunks_mut(block)) {
+            let (count, stride) = (squares.len(), c.row_stride());
             let target = &mut c.data_mut()[first * stride..];
             let result = MatrixMut::new(target, count, features, stride);
             library.multiply(
@@ -103,8 +103,13 @@ impl WithActivation<'_> {
                 cotangent.widened(first, count, space),
                 activation.transposed(),
             )?;
-            let lines = target.par_chunks(stride).zip(numbers).with_min_len(32);
-            lines.for_each(|(line, number)| *number = of(&line[..features]));
+            let lines = target.par_chunks(stride).zip(squares).with_min_len(32);
+            lines.for_each(|(line, square)| {
+                *square = vectorized(
+                    #[inline(always)]
+                    || sum_of_squares(&line[..features]),
+                );
+            });
         }
         Ok(())
     }
