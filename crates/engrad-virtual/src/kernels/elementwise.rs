@@ -132,61 +132,94 @@ pub(crate) unsafe fn range<'a>(
     scratch: Words<'a>,
     (start, len): (usize, usize),
 ) {
-    let blocks = Blocks { map, scratch };
-    // Scalars fill their block once.
-    for (i, view) in map.leaves.iter().enumerate().filter(|(_, view)| view.layout.is_scalar()) {
-        // SAFETY: one element inside its base, repeated; the block is this leaf's own.
-        unsafe { blocks.leaf(i, BLOCK).fill(memory.leaf(view).at(view.layout.offset)) };
+    let leaves = map.leaves.len();
+    let block = |i: usize| Operand::Block(i * BLOCK);
+    // Where operands stand is found once, not for each block.
+    let mut operands = [Operand::Block(0); MOST_SOURCES];
+    for (i, (operand, view)) in operands.iter_mut().zip(&map.leaves).enumerate() {
+        let numbers = memory.leaf(view);
+        *operand = match numbers {
+            _ if view.layout.is_scalar() => {
+                // SAFETY: one element inside its base, repeated; the block is this leaf's own.
+                unsafe { scratch.write(i * BLOCK, BLOCK).fill(numbers.at(view.layout.offset)) };
+                block(i)
+            }
+            Numbers::Words(words) => Operand::words(words, &view.layout, i * BLOCK),
+            Numbers::Half(_) => block(i),
+        };
     }
+    for (i, operand) in operands[leaves..].iter_mut().take(map.instructions.len()).enumerate() {
+        // Computed where it is stored first, if its elements stand together there, otherwise in a block.
+        let mut stored = map.stores.iter().filter(|(source, _)| *source == Source::Instruction(i));
+        *operand = match stored.next() {
+            Some((_, target)) => Operand::words(memory.target(target), &target.layout, (leaves + i) * BLOCK),
+            None => block(leaves + i),
+        };
+    }
+    let blocks = Blocks { map, scratch, operands: &operands };
     let end = start + len;
     for start in (start..end).step_by(BLOCK) {
         // SAFETY: by contract.
-        unsafe { blocks.run(memory, start, BLOCK.min(end - start)) };
+        unsafe { blocks.run(memory, (start, BLOCK.min(end - start))) };
+    }
+}
+
+/// Where the numbers of a leaf or of an instruction's result are.
+#[derive(Debug, Clone, Copy)]
+enum Operand<'a, 'm> {
+    /// In the block of scratch that begins at that word.
+    Block(usize),
+    /// One behind the other, from that word on.
+    Row(Words<'a>, usize),
+    /// Where the layout says, if the elements of a block stand together there, otherwise in the block of scratch that begins
+    /// at that word.
+    Strided(Words<'a>, &'m Layout, usize),
+}
+
+impl<'a, 'm> Operand<'a, 'm> {
+    fn words(words: Words<'a>, layout: &'m Layout, block: usize) -> Self {
+        match layout.is_contiguous() {
+            true => Self::Row(words, layout.offset),
+            false => Self::Strided(words, layout, block),
+        }
     }
 }
 
 struct Blocks<'a, 'm> {
     map: &'m Map,
     scratch: Words<'a>,
+    /// Of leaves, and behind them of instructions.
+    operands: &'m [Operand<'a, 'm>; MOST_SOURCES],
 }
 
 impl<'a> Blocks<'a, '_> {
-    /// # Safety
-    /// No other reference to this leaf's block is alive.
-    unsafe fn leaf(&self, index: usize, len: usize) -> &'a mut [f32] {
-        // SAFETY: scratch has a block for each leaf and each instruction.
-        unsafe { self.scratch.write(index * BLOCK, len) }
+    /// The words of an operand's elements in a block.
+    fn place(&self, source: Source, (start, len): (usize, usize)) -> (Words<'a>, usize) {
+        let operand = match source {
+            Source::Leaf(i) => i,
+            Source::Instruction(i) => self.map.leaves.len() + i,
+        };
+        match self.operands[operand] {
+            Operand::Block(block) => (self.scratch, block),
+            Operand::Row(words, offset) => (words, offset + start),
+            Operand::Strided(words, layout, block) => {
+                layout.run(start, len).map_or((self.scratch, block), |offset| (words, offset))
+            }
+        }
     }
 
     /// # Safety
     /// As [`range`].
-    unsafe fn run(&self, memory: &impl Places<'a>, start: usize, len: usize) {
-        let (map, leaves) = (self.map, self.map.leaves.len());
-        // Where the numbers of each leaf, and behind them the results of each instruction, are.
-        let mut places = [(self.scratch, 0); MOST_SOURCES];
+    unsafe fn run(&self, memory: &impl Places<'a>, (start, len): (usize, usize)) {
+        let map = self.map;
+        let place = |source| self.place(source, (start, len));
         for (i, leaf) in map.leaves.iter().enumerate() {
-            let numbers = memory.leaf(leaf);
-            places[i] = match (numbers, leaf.layout.run(start, len)) {
-                _ if leaf.layout.is_scalar() => (self.scratch, i * BLOCK),
-                (Numbers::Words(words), Some(offset)) => (words, offset),
-                _ => {
-                    // SAFETY: the view lies inside its base; the block is this leaf's own.
-                    unsafe { numbers.gather(&leaf.layout, start, self.leaf(i, len)) };
-                    (self.scratch, i * BLOCK)
-                }
-            };
+            let block = i * BLOCK;
+            if !leaf.layout.is_scalar() && place(Source::Leaf(i)) == (self.scratch, block) {
+                // SAFETY: the view lies inside its base; the block is this leaf's own.
+                unsafe { memory.leaf(leaf).gather(&leaf.layout, start, self.scratch.write(block, len)) };
+            }
         }
-        for i in 0..map.instructions.len() {
-            // Computed where they are stored, if they stand together there, otherwise in a block.
-            let stored = map.stores.iter().filter(|(source, _)| *source == Source::Instruction(i));
-            let mut runs = stored
-                .filter_map(|(_, target)| Some((memory.target(target), target.layout.run(start, len)?)));
-            places[leaves + i] = runs.next().unwrap_or((self.scratch, (leaves + i) * BLOCK));
-        }
-        let place = |source: Source| match source {
-            Source::Leaf(i) => places[i],
-            Source::Instruction(i) => places[leaves + i],
-        };
         let find = |source: Source| -> &[f32] {
             let (words, at) = place(source);
             // SAFETY: leaves are inside their base and unwritten meanwhile; blocks and results were filled before and are
@@ -194,7 +227,7 @@ impl<'a> Blocks<'a, '_> {
             unsafe { words.read(at, len) }
         };
         for (i, instruction) in map.instructions.iter().enumerate() {
-            let (to, at) = places[leaves + i];
+            let (to, at) = place(Source::Instruction(i));
             // SAFETY: operands are leaves or earlier instructions, so nothing refers to this place; tasks write disjoint
             // ranges of the targets.
             let out = unsafe { to.write(at, len) };
