@@ -40,6 +40,8 @@ const BLOCK_PANELS: usize = 6;
 const TASK_STEPS: usize = 96;
 /// Words of B's panels that rows of tiles run over: a share of the second-level cache.
 const GROUP: usize = 96 << 10;
+/// Words of a result's block that are held: a share of the second-level cache.
+const MOST_HELD: usize = 48 << 10;
 /// Products of fewer multiply-adds than this are not worth waking a thread for.
 const LEAST_PARALLEL: usize = 1 << 17;
 
@@ -68,6 +70,16 @@ pub trait Finish: Sync {
     }
 }
 
+/// Where a product's result goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Destination {
+    /// To the memory at that address.
+    Memory(*mut f32),
+    /// Nowhere: a block of whole rows at a time is held behind the thread's words for A, for [`Finish::block`] to do something
+    /// with. Only for results that [`can_be_held`], with contiguous rows and a `beta` of zero.
+    Held,
+}
+
 /// A product by addresses: `c = alpha · a · b + beta · c`, then `finish`.
 #[derive(Clone, Copy)]
 pub struct Product<'a, F> {
@@ -79,8 +91,8 @@ pub struct Product<'a, F> {
     pub a: Source<'a>,
     /// Right factor, inner × columns.
     pub b: Source<'a>,
-    /// Address of the result.
-    pub c: *mut f32,
+    /// Where the result goes.
+    pub c: Destination,
     /// Elements from one row of the result to the next.
     pub row_stride: usize,
     /// Elements from one column of the result to the next.
@@ -129,7 +141,17 @@ pub fn right_stays((_, n, k): (usize, usize, usize), precision: Precision) -> bo
     n <= blocking.columns && blocking.words <= blocking.stretch
 }
 
-/// Words of a [`Workspace`] for each thread.
+/// Whether a product of that size can be computed without memory for its result, block by block.
+pub fn can_be_held(size: (usize, usize, usize), precision: Precision) -> bool {
+    right_stays(size, precision) && held_words(size) <= MOST_HELD
+}
+
+/// Words of a block of a result that is held, with at most that many columns.
+pub fn held_words((_, n, _): (usize, usize, usize)) -> usize {
+    BLOCK_PANELS * MOST_ROWS * n
+}
+
+/// Words of a [`Workspace`] for each thread; behind them come the [`held_words`] of a result that is held.
 pub fn local_words() -> usize {
     Packer::left_words(&MicroKernel { rows: MOST_ROWS, ..micro::kernel(Precision::F32) }, BLOCK_PANELS)
 }
@@ -375,6 +397,13 @@ impl<F: Finish> Run<'_, F> {
         let most = BLOCK_PANELS * kernel.rows;
         for row0 in (rows.start..rows.end).step_by(most) {
             let height = most.min(rows.end - row0);
+            let c = match product.c {
+                Destination::Memory(c) => c,
+                // Counted from the result's first element, as if the rows before were there too.
+                Destination::Held => {
+                    local.wrapping_add(local_words()).cast::<f32>().wrapping_sub(row0 * product.row_stride)
+                }
+            };
             let most_words = self.blocking.block;
             for block in (0..words).step_by(most_words) {
                 let len = most_words.min(words - block);
@@ -426,6 +455,7 @@ impl<F: Finish> Run<'_, F> {
                             // SAFETY: the tile lies in the result; panels have `len` steps.
                             unsafe {
                                 self.tile(
+                                    c,
                                     (row, column),
                                     size,
                                     layout,
@@ -442,7 +472,7 @@ impl<F: Finish> Run<'_, F> {
             if word0 + words == self.blocking.words {
                 let first = column0 + panels.start * width;
                 let end = (column0 + panels.end * width).min(column0 + columns);
-                let c = product.c.wrapping_add(row0 * product.row_stride + first * product.column_stride);
+                let c = c.wrapping_add(row0 * product.row_stride + first * product.column_stride);
                 // SAFETY: these tiles are complete, and the caller's.
                 unsafe { product.finish.block(row0..row0 + height, first..end, c, product.row_stride) };
             }
@@ -455,6 +485,7 @@ impl<F: Finish> Run<'_, F> {
     #[allow(clippy::too_many_arguments, reason = "the body of three loops with their state")]
     unsafe fn tile(
         &self,
+        c: *mut f32,
         (row, column): (usize, usize),
         (rows, columns): (usize, usize),
         layout: PanelLayout,
@@ -467,7 +498,7 @@ impl<F: Finish> Run<'_, F> {
         let integers = product.precision == Precision::Int8;
         // SAFETY: by contract.
         unsafe {
-            let c = product.c.add(row * product.row_stride + column * product.column_stride);
+            let c = c.wrapping_add(row * product.row_stride + column * product.column_stride);
             // What is gone over several times stays apart from a result whose rows may fall in one set of the cache.
             if product.column_stride == 1 && columns == kernel.columns && !(integers && last) {
                 let out = Out { c, row_stride: product.row_stride, alpha: product.alpha, beta };

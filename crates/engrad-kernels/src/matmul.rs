@@ -1,7 +1,7 @@
 //! The safe interface of products.
 
 use crate::buffer::with_words;
-use crate::driver::{Product, Workspace, local_words, run_with, shared_words};
+use crate::driver::{Destination, Product, Workspace, local_words, run_with, shared_words};
 use crate::finish::{Nothing, Steps};
 use crate::matrix::{Matrix, MatrixMut, Operand, Source};
 use crate::micro::{self, MicroKernel};
@@ -215,7 +215,7 @@ impl Raw<'_> {
             precision: self.precision,
             a: self.factors.0,
             b: self.factors.1,
-            c: c.data.as_mut_ptr(),
+            c: Destination::Memory(c.data.as_mut_ptr()),
             row_stride: c.row_stride,
             column_stride: 1,
             alpha: self.alpha,

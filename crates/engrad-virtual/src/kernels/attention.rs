@@ -222,6 +222,7 @@ impl<'s, 'a> Head<'s, 'a> {
             beta: if add { 1.0 } else { 0.0 },
             round: self.step.round && last,
             parallel: false,
+            held: false,
             follow: None,
         };
         // SAFETY: passed on; panels and local words are this thread's.

@@ -5,6 +5,7 @@ use engrad_mil::Op;
 
 use super::memory::Words;
 use super::numbers::Numbers;
+use super::ports::Output;
 use super::{BLOCK, half, math, multiversion, strided};
 use crate::layout::Layout;
 use crate::plan::View;
@@ -95,6 +96,8 @@ pub(crate) struct Map {
     pub(crate) instructions: Vec<Instruction>,
     /// What is kept, and where; collapsed.
     pub(crate) stores: Vec<(Source, View)>,
+    /// What goes to output ports, whose elements are in the shape's order.
+    pub(crate) outputs: Vec<(Source, usize)>,
 }
 
 impl Map {
@@ -116,10 +119,12 @@ impl Map {
 
 /// Where the bases of views are.
 pub(crate) trait Places<'a>: Sync {
-    /// What a leaf reads: working memory, constants or a port.
+    /// What a leaf reads: working memory, constants, a port, or the result that is followed.
     fn leaf(&self, view: &View) -> Numbers<'a>;
     /// Working memory.
     fn target(&self, view: &View) -> Words<'a>;
+    /// The memory of an output port.
+    fn output(&self, port: usize) -> Output;
 }
 
 /// Computes `len` elements of a map from `start` on; `scratch` is [`Map::scratch`] words.
@@ -243,6 +248,10 @@ impl<'a> Blocks<'a, '_> {
             }
             // SAFETY: the target lies inside its base, is not read in this step, and tasks write disjoint ranges.
             unsafe { store(words, &target.layout, start, find(*source)) };
+        }
+        for (source, port) in &map.outputs {
+            // SAFETY: tasks write disjoint ranges, and the port is this map's in this step.
+            unsafe { memory.output(*port).write(start, find(*source)) };
         }
     }
 }

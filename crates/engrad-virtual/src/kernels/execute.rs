@@ -1,6 +1,6 @@
 //! One evaluation: the plan's steps in order.
 
-use engrad_engine::{HostAccess, Request};
+use engrad_engine::{HostAccess, Port, Request};
 use engrad_kernels::{ElementType, Factor, RawMatrix};
 use engrad_mil::DType;
 
@@ -36,15 +36,18 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &Pan
     let access = &access;
     let memory = &Bases { plan, access, arena, constants: Words::constant(&plan.constants) };
     let words = |view: &View| memory.target(view);
+    let element = |port: &Port| match port.ty.dtype {
+        DType::Fp16 => ElementType::F16,
+        _ => ElementType::F32,
+    };
     // Products and attention read ports in place.
     let operand = |view: &View| match view.base {
-        Base::Port(port) => Operand {
-            data: access.input(port).as_ptr(),
-            element: match plan.inputs[port].ty.dtype {
-                DType::Fp16 => ElementType::F16,
-                _ => ElementType::F32,
-            },
-        },
+        Base::Port(port) => {
+            Operand { data: access.input(port).as_ptr(), element: element(&plan.inputs[port]) }
+        }
+        Base::Output(port) => {
+            Operand { data: access.output(port).0.cast_const(), element: element(&plan.outputs[port]) }
+        }
         // SAFETY: views have elements.
         _ => unsafe { Operand::words(words(view)) },
     };
@@ -54,7 +57,6 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &Pan
     };
     // SAFETY: the arena ends with scratch for each thread.
     let scratch = || unsafe { arena.part(scratch_start + thread() * plan.scratch, plan.scratch) };
-    let output = |port: usize| Output::new(&plan.outputs[port], access.output(port).0);
     // SAFETY: these words are for panels alone.
     let mut shared = SharedPanels::new(unsafe { arena.part(shared_start, plan.shared) });
     for Planned { step, followers } in &plan.steps {
@@ -64,7 +66,7 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &Pan
         let behind = step.scratch().0.next_multiple_of(ALIGNMENT_WORDS);
         // SAFETY: scratch is as long as the step and its followers need, one behind the other.
         let scratch_of_followers = || unsafe { scratch().part(behind, plan.scratch - behind) };
-        let following = Following { followers, memory, scratch: scratch_of_followers, output };
+        let following = Following { followers, memory, scratch: scratch_of_followers };
         // SAFETY: the plan was checked when it was made, and the arena is as long as it was checked for. A thread's
         // scratch is its own: work on it never yields to another task. All surfaces are held.
         unsafe {
@@ -82,7 +84,7 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &Pan
                         let place = (&request.inputs()[port], matrix.data.addr() - data.addr());
                         cache.get(place, matrix, factor, s.precision, team == Team::Pool)
                     };
-                    let follow = |start: usize, len: usize| following.range(start, len);
+                    let follow = |start, len, first| following.range(start, len, first);
                     let follow: Option<&Follow<'_>> = if followers.is_empty() { None } else { Some(&follow) };
                     let work = (team, follow);
                     matmul::run(s, (x, y), words(&s.target), &mut shared, scratch, panels, work);
@@ -99,7 +101,7 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &Pan
                 }
                 Step::Softmax(s) => softmax::run(s, words(&s.source), words(&s.target), team),
                 Step::Reduce(s) => reduce::run(s, words(&s.kept), words(&s.target), team),
-                Step::Store(s) => ports::store(s, output(s.port), words(&s.source), team),
+                Step::Store(s) => ports::store(s, memory.output(s.port), words(&s.source), team),
             }
         }
     }
@@ -117,6 +119,12 @@ impl<'a> Places<'a> for Bases<'a, '_> {
     fn leaf(&self, view: &View) -> Numbers<'a> {
         match view.base {
             Base::Port(port) => Numbers::of_surface(self.access.input(port), self.plan.inputs[port].ty.dtype),
+            Base::Output(port) => {
+                let (data, bytes) = self.access.output(port);
+                // SAFETY: the surface is ours while accessed, and an earlier step filled it.
+                let surface = unsafe { std::slice::from_raw_parts(data.cast_const(), bytes) };
+                Numbers::of_surface(surface, self.plan.outputs[port].ty.dtype)
+            }
             _ => Numbers::Words(self.target(view)),
         }
     }
@@ -124,8 +132,12 @@ impl<'a> Places<'a> for Bases<'a, '_> {
     fn target(&self, view: &View) -> Words<'a> {
         match view.base {
             Base::Constants => self.constants,
-            // Placing left no other base but ports, which steps that read them handle.
+            // Placing left no other base but ports, which steps that read them handle, and results that are held.
             _ => self.arena,
         }
+    }
+
+    fn output(&self, port: usize) -> Output {
+        Output::new(&self.plan.outputs[port], self.access.output(port).0)
     }
 }

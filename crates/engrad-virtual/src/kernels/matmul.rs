@@ -9,12 +9,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use engrad_kernels::driver::{self, Finish, Product, Workspace};
+use engrad_kernels::driver::{self, Destination, Finish, Product, Workspace};
 use engrad_kernels::{ElementType, Factor, PackedMatrix, Precision, RawMatrix, Source};
 
 use super::memory::Words;
 use super::{Team, half};
-use crate::plan::View;
+use crate::plan::{Base, View};
 
 /// `target = x · y` for each index of the batch.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Matmul {
     pub(crate) x: View,
     /// `[batch, batch, batch, inner, columns]`
     pub(crate) y: View,
-    /// `[batch, batch, batch, rows, columns]`
+    /// `[batch, batch, batch, rows, columns]`; nowhere if its base is [`Base::Held`].
     pub(crate) target: View,
     /// Whether results are rounded to fp16.
     pub(crate) round: bool,
@@ -82,10 +82,20 @@ impl Matmul {
         self.batch() >= BATCH_TASKS
     }
 
+    /// Whether the result may be held block by block, for what follows alone.
+    pub(crate) fn can_be_held(&self) -> bool {
+        self.has_rows() && driver::can_be_held(self.size(), self.precision)
+    }
+
+    fn is_held(&self) -> bool {
+        self.target.base == Base::Held
+    }
+
     /// Words of scratch each thread needs.
     pub(crate) fn scratch(&self) -> usize {
         let shared = if self.splits_batch() { driver::shared_words(self.size(), self.precision) } else { 0 };
-        driver::local_words() + shared
+        let held = if self.is_held() { driver::held_words(self.size()) } else { 0 };
+        driver::local_words() + shared + held
     }
 
     /// Words of scratch that all threads share.
@@ -103,8 +113,8 @@ impl Matmul {
 /// Products in a batch from which on each is one task: enough to keep many cores busy.
 const BATCH_TASKS: usize = 8;
 
-/// What follows on `len` elements of a result from `start` on, once they are complete.
-pub(super) type Follow<'f> = dyn Fn(usize, usize) + Sync + 'f;
+/// What follows on elements of a result once they are complete: the index of the first, their count, and where they are.
+pub(super) type Follow<'f> = dyn Fn(usize, usize, *mut f32) + Sync + 'f;
 
 /// Rounds tiles to fp16, and goes on with whole rows where they are contiguous.
 struct Ending<'f> {
@@ -122,12 +132,16 @@ impl Finish for Ending<'_> {
         }
     }
 
-    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>, _: *mut f32, _: usize) {
+    unsafe fn block(&self, rows: Range<usize>, columns: Range<usize>, c: *mut f32, stride: usize) {
         let Some((width, follow)) = self.follow else { return };
         if columns.len() == width {
-            follow(rows.start * width, rows.len() * width);
+            follow(rows.start * width, rows.len() * width, c);
         } else {
-            rows.for_each(|row| follow(row * width + columns.start, columns.len()));
+            let first = rows.start;
+            rows.for_each(|row| {
+                let c = c.wrapping_add((row - first) * stride);
+                follow(row * width + columns.start, columns.len(), c);
+            });
         }
     }
 }
@@ -158,6 +172,8 @@ pub(super) struct How<'f> {
     /// Whether results are rounded to fp16.
     pub(super) round: bool,
     pub(super) parallel: bool,
+    /// Whether the result goes nowhere but to what follows.
+    pub(super) held: bool,
     /// Called for ranges of elements of a contiguous result, each once they are complete.
     pub(super) follow: Option<&'f Follow<'f>>,
 }
@@ -206,7 +222,8 @@ pub(crate) unsafe fn run<'a>(
         let index = at(batch);
         ((matrix(&step.x, x, index), matrix(&step.y, y, index)), matrix(&step.target, result, index))
     };
-    let how = How { precision: step.precision, beta: 0.0, round: step.round, parallel: false, follow: None };
+    let (precision, round) = (step.precision, step.round);
+    let how = How { precision, beta: 0.0, round, parallel: false, held: false, follow: None };
     if step.splits_batch() {
         let local = driver::local_words();
         team.each(a * b * c, |batch| {
@@ -221,7 +238,7 @@ pub(crate) unsafe fn run<'a>(
         });
         return;
     }
-    let how = How { parallel: team.is_parallel(), follow, ..how };
+    let how = How { parallel: team.is_parallel(), held: step.is_held(), follow, ..how };
     let workspace = Scratch { shared: shared.words, local: scratch };
     for batch in 0..a * b * c {
         let ((x, y), result) = matrices(batch);
@@ -295,7 +312,7 @@ pub(super) unsafe fn multiply(
         precision: how.precision,
         a,
         b,
-        c: c.data.cast_mut().cast(),
+        c: if how.held { Destination::Held } else { Destination::Memory(c.data.cast_mut().cast()) },
         row_stride: c.row_stride,
         // A single column has no stride of its own.
         column_stride: c.column_stride.max(1),

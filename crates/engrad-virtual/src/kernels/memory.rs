@@ -79,6 +79,14 @@ impl<'a> Words<'a> {
         Self::constant(words)
     }
 
+    /// Words counted as if the `len` at `address` were those from `start` on.
+    ///
+    /// # Safety
+    /// Only those are ever touched, and as [`Words::write`] and [`Words::read`] say.
+    pub(crate) unsafe fn around(address: *mut f32, start: usize, len: usize) -> Self {
+        Self { base: address.wrapping_sub(start), len: start + len, owner: std::marker::PhantomData }
+    }
+
     /// The part from `start` of `len` words.
     ///
     /// # Safety
@@ -107,7 +115,7 @@ impl<'a> Words<'a> {
     pub(crate) unsafe fn read(self, start: usize, len: usize) -> &'a [f32] {
         debug_assert!(start + len <= self.len);
         // SAFETY: inside, initialised (zeroed at first), and unwritten meanwhile by contract.
-        unsafe { std::slice::from_raw_parts(self.base.add(start), len) }
+        unsafe { std::slice::from_raw_parts(self.base.wrapping_add(start), len) }
     }
 
     /// Words to write.

@@ -63,52 +63,52 @@ impl Output {
         Self { data, dtype: port.ty.dtype, width: port.width(), stride: port.stride_elements() }
     }
 
-    /// Stores `len` elements from `start` on. The padding of rows is left as it is.
+    /// Writes elements from the port's `start`th on. The padding of rows is left as it is.
     ///
     /// # Safety
-    /// The view lies inside its base and nothing writes that part of it meanwhile; nothing else touches these elements
-    /// of the port.
-    pub(crate) unsafe fn store(&self, layout: &Layout, source: Words<'_>, start: usize, len: usize) {
-        let end = start + len;
+    /// The elements are the port's, and nothing else touches them meanwhile.
+    pub(crate) unsafe fn write(&self, start: usize, mut values: &[f32]) {
         let mut at = start;
-        while at < end {
+        while !values.is_empty() {
             let (row, column) = (at / self.width, at % self.width);
             // Rows without padding follow each other.
-            let count =
-                if self.stride == self.width { end - at } else { (self.width - column).min(end - at) };
+            let count = match self.stride == self.width {
+                true => values.len(),
+                false => (self.width - column).min(values.len()),
+            };
+            let (here, rest) = values.split_at(count);
             let place = row * self.stride + column;
             // SAFETY: the elements are the port's, and ours by contract.
             unsafe {
                 match self.dtype {
-                    DType::Fp32 => {
-                        let out = std::slice::from_raw_parts_mut(self.data.cast::<f32>().add(place), count);
-                        strided::gather(source, layout, at, out);
-                    }
-                    _ => {
-                        let out = std::slice::from_raw_parts_mut(self.data.cast::<f16>().add(place), count);
-                        narrow(source, layout, at, out);
-                    }
+                    DType::Fp32 => std::slice::from_raw_parts_mut(self.data.cast::<f32>().add(place), count)
+                        .copy_from_slice(here),
+                    _ => half::narrow(
+                        here,
+                        std::slice::from_raw_parts_mut(self.data.cast::<f16>().add(place), count),
+                    ),
                 }
             }
-            at += count;
+            (at, values) = (at + count, rest);
         }
     }
-}
 
-/// # Safety
-/// As [`Output::store`].
-unsafe fn narrow(source: Words<'_>, layout: &Layout, start: usize, out: &mut [f16]) {
-    // SAFETY: passed on.
-    unsafe {
-        if layout.is_contiguous() {
-            half::narrow(source.read(layout.offset + start, out.len()), out);
-            return;
-        }
-        let mut block = [0.0; BLOCK];
-        for (i, out) in out.chunks_mut(BLOCK).enumerate() {
-            let block = &mut block[..out.len()];
-            strided::gather(source, layout, start + i * BLOCK, block);
-            half::narrow(block, out);
+    /// Writes `len` elements of a view from its `start`th on to the same places of the port.
+    ///
+    /// # Safety
+    /// As [`Output::write`]; the view lies inside its base and nothing writes that part of it meanwhile.
+    pub(crate) unsafe fn store(&self, layout: &Layout, source: Words<'_>, start: usize, len: usize) {
+        // SAFETY: by contract.
+        unsafe {
+            if layout.is_contiguous() {
+                return self.write(start, source.read(layout.offset + start, len));
+            }
+            let mut block = [0.0; BLOCK];
+            for at in (start..start + len).step_by(BLOCK) {
+                let block = &mut block[..BLOCK.min(start + len - at)];
+                strided::gather(source, layout, at, block);
+                self.write(at, block);
+            }
         }
     }
 }

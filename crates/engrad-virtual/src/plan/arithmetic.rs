@@ -133,6 +133,7 @@ impl Lowering<'_> {
             leaves: group.leaves,
             instructions: group.instructions,
             stores,
+            outputs: Vec::new(),
         }));
     }
 

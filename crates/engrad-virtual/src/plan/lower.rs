@@ -8,7 +8,7 @@ use engrad_mil::{DType, Function, Op, Operands, Operation, ValueId};
 use super::follow::attach;
 use super::fuse::Group;
 use super::targets::{Target, count_uses, find_targets, parts};
-use super::{Base, Plan, Step, View, attention, place};
+use super::{Base, Plan, Step, View, attention, place, spare};
 use crate::Numerics;
 use crate::kernels::Team;
 use crate::kernels::elementwise::{Map, Pointwise, Source};
@@ -111,6 +111,7 @@ impl Lowering<'_> {
         }
         place::check(&mut self.steps, &self.plan, &self.buffers)?;
         self.plan.steps = attach(self.steps);
+        spare::spare(&mut self.plan, &self.buffers, self.numerics);
         place::place(&mut self.plan, &self.buffers)?;
         Ok(self.plan)
     }
@@ -189,6 +190,7 @@ impl Lowering<'_> {
             leaves: vec![from.collapse()],
             instructions: Vec::new(),
             stores: vec![(Source::Leaf(0), to.collapse())],
+            outputs: Vec::new(),
         }));
     }
 
@@ -264,7 +266,8 @@ mod tests {
         let gate = b.sigmoid("gate", scaled).unwrap();
         let y = b.mul("y", gate, scaled).unwrap();
         let [Step::Map(map)] = &steps(b, &[y])[..] else { panic!("one map") };
-        assert_eq!((map.leaves.len(), map.instructions.len(), map.stores.len()), (2, 3, 1));
+        assert_eq!((map.leaves.len(), map.instructions.len()), (2, 3));
+        assert_eq!((map.stores.len(), &map.outputs[..]), (0, &[(Source::Instruction(2), 0)][..]));
     }
 
     #[test]

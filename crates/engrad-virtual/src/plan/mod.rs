@@ -5,6 +5,7 @@
 //! * [`targets`] finds those places.
 //! * [`attention`] recognises causal attention in the operations that spell it out.
 //! * [`fuse`] collects elementwise work, [`follow`] puts it behind the steps whose results it reads.
+//! * [`spare`] leaves out the memory of results that are in an output port or are read by what follows alone.
 //! * [`place`] assigns buffers to one arena by their lifetimes, and checks the contract that kernels rely on.
 //!
 //! Values are kept as f32, under fp16 numerics as f32 that are fp16 numbers, so that products read them without
@@ -16,6 +17,7 @@ mod follow;
 mod fuse;
 mod lower;
 mod place;
+mod spare;
 mod targets;
 mod values;
 
@@ -44,6 +46,10 @@ pub(crate) enum Base {
     Constants,
     /// Elements of an input port.
     Port(usize),
+    /// Elements of an output port that an earlier step filled.
+    Output(usize),
+    /// The step's result, which goes nowhere but to what follows the step.
+    Held,
 }
 
 /// A strided view of some memory.
@@ -91,6 +97,14 @@ impl Step {
             }
             Self::Reduce(s) => (vec![&mut s.kept], vec![&mut s.target]),
             Self::Store(s) => (vec![&mut s.source], vec![]),
+        }
+    }
+
+    /// Views read that may be of ports: their numbers need no conversion first.
+    fn convertible(&mut self) -> Vec<&mut View> {
+        match self {
+            Self::Map(_) | Self::Matmul(_) | Self::Attention(_) => self.views().0,
+            _ => Vec::new(),
         }
     }
 

@@ -85,7 +85,7 @@ pub(super) fn check(steps: &mut [Step], plan: &Plan, buffers: &[usize]) -> Resul
         Base::Buffer(i) => buffers.get(i).copied().unwrap_or(0),
         Base::Constants => constants,
         Base::Port(i) => ports.get(i).copied().unwrap_or(0),
-        Base::Arena => 0,
+        Base::Arena | Base::Output(_) | Base::Held => 0,
     };
     for (position, step) in steps.iter_mut().enumerate() {
         let (read_over, written_over) = step.overhang();
