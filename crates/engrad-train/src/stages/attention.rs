@@ -67,7 +67,11 @@ pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draf
     }
     let mixed = join_heads(&mut d, mixed, config)?;
     let y = d.project("y", &wo, mixed)?;
-    d.finish(y, &["q", "k", "v", "attended"])
+    // Saved as late as they can be, so that nothing is turned twice; norms of heads need what they were made of.
+    match norms {
+        None => d.finish(y, &["q_scaled", "k_rotated", "v", "attended"]),
+        Some(_) => d.finish(y, &["q", "k", "v", "attended"]),
+    }
 }
 
 /// `[1, heads · head_dim, 1, batch · positions]` → `[batch, heads, head_dim, positions]`. A single sequence needs no
