@@ -85,9 +85,8 @@ impl Lowering<'_> {
         if let Some(full) = self.groups.iter().position(|g| g.shape == *shape && !g.has_room()) {
             self.flush(full);
         }
-        let waits_here = |groups: &[Group], id: ValueId| {
-            groups.iter().any(|g| g.shape == *shape && g.values.iter().any(|(v, _)| *v == id))
-        };
+        let waits_here =
+            |groups: &[Group], id: ValueId| groups.iter().any(|g| g.shape == *shape && g.defines(id));
         let mut views = [None; 2];
         for (view, id) in views.iter_mut().zip([x, y]) {
             if !waits_here(&self.groups, id) {
@@ -113,7 +112,11 @@ impl Lowering<'_> {
             Some(y) => group.source(y, || views[1].unwrap_or(nowhere)),
             None => x_source,
         };
-        group.push(result, pointwise, x_source, y_source, round);
+        match pointwise {
+            Pointwise::Silu if self.sigmoids.contains(&x) => group.push_silu(result, x, x_source, round),
+            Pointwise::Sigmoid => group.push_sigmoid(result, x, x_source, round),
+            _ => group.push(result, pointwise, x_source, y_source, round),
+        }
         Ok(())
     }
 
@@ -122,9 +125,10 @@ impl Lowering<'_> {
         let group = self.groups.remove(position);
         let mut stores = Vec::new();
         for (i, (id, inside)) in group.values.iter().enumerate() {
+            let Some(id) = *id else { continue };
             if self.uses[id.index()] > *inside {
-                let view = self.destination(*id, |_| true);
-                self.bound.insert(*id, view);
+                let view = self.destination(id, |_| true);
+                self.bound.insert(id, view);
                 stores.push((Source::Instruction(i), view.collapse()));
             }
         }

@@ -13,9 +13,11 @@ pub(super) struct Group {
     pub(super) shape: Vec<usize>,
     pub(super) leaves: Vec<View>,
     pub(super) instructions: Vec<Instruction>,
-    /// The value each instruction defines, with the uses it has inside the group.
-    pub(super) values: Vec<(ValueId, usize)>,
+    /// The value each instruction defines, if it has a name, with the uses it has inside the group.
+    pub(super) values: Vec<(Option<ValueId>, usize)>,
     sources: HashMap<ValueId, Source>,
+    /// sigmoid(x) of each x of a SiLU that has another use for it, not rounded.
+    sigmoids: HashMap<ValueId, usize>,
 }
 
 impl Group {
@@ -26,10 +28,16 @@ impl Group {
             instructions: Vec::new(),
             values: Vec::new(),
             sources: HashMap::new(),
+            sigmoids: HashMap::new(),
         }
     }
 
-    /// Whether an operation with two more operands still fits.
+    /// Whether a value waits here to be computed.
+    pub(super) fn defines(&self, id: ValueId) -> bool {
+        self.values.iter().any(|(value, _)| *value == Some(id))
+    }
+
+    /// Whether an operation with two more operands, or of two instructions with one, still fits.
     pub(super) fn has_room(&self) -> bool {
         self.leaves.len() + self.instructions.len() + 3 <= MOST_SOURCES
     }
@@ -53,6 +61,64 @@ impl Group {
     pub(super) fn push(&mut self, id: ValueId, function: Pointwise, x: Source, y: Source, round: bool) {
         self.sources.insert(id, Source::Instruction(self.instructions.len()));
         self.instructions.push(Instruction { function, x, y, round });
-        self.values.push((id, 0));
+        self.values.push((Some(id), 0));
+    }
+
+    /// SiLU of the value `of`, by way of its sigmoid, which [`Group::push_sigmoid`] then finds.
+    pub(super) fn push_silu(&mut self, id: ValueId, of: ValueId, x: Source, round: bool) {
+        let sigmoid = self.instructions.len();
+        self.instructions.push(Instruction { function: Pointwise::Sigmoid, x, y: x, round: false });
+        self.values.push((None, 0));
+        self.sigmoids.insert(of, sigmoid);
+        self.push(id, Pointwise::Mul, x, Source::Instruction(sigmoid), round);
+    }
+
+    /// Sigmoid of the value `of`. An exponential and a division are saved if its SiLU is here too.
+    pub(super) fn push_sigmoid(&mut self, id: ValueId, of: ValueId, x: Source, round: bool) {
+        match self.sigmoids.get(&of) {
+            Some(&sigmoid) if round => {
+                let sigmoid = Source::Instruction(sigmoid);
+                self.push(id, Pointwise::Copy, sigmoid, sigmoid, round);
+            }
+            Some(&sigmoid) => {
+                self.sources.insert(id, Source::Instruction(sigmoid));
+                self.values[sigmoid].0 = Some(id);
+            }
+            None => self.push(id, Pointwise::Sigmoid, x, x, round),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engrad_mil::{Builder, DType, TensorType};
+
+    use super::*;
+    use crate::Numerics;
+    use crate::plan::{Step, compile};
+
+    #[test]
+    fn silu_and_its_derivative_have_one_exponential() {
+        let instructions = |numerics| {
+            let mut b = Builder::new("main");
+            let x = b.input("x", TensorType::new(DType::Fp16, [1, 1, 32, 64]));
+            let y = b.silu("y", x).unwrap();
+            let s = b.sigmoid("s", x).unwrap();
+            let other = b.silu("other", y).unwrap();
+            let plan = compile(&b.finish(&[y, s, other]).unwrap(), numerics).unwrap();
+            let [Step::Map(map)] = &plan.steps.iter().map(|p| &p.step).collect::<Vec<_>>()[..] else {
+                panic!("one map");
+            };
+            map.instructions.iter().map(|i| (i.function, i.round)).collect::<Vec<_>>()
+        };
+        let f32 = [(Pointwise::Sigmoid, false), (Pointwise::Mul, false), (Pointwise::Silu, false)];
+        assert_eq!(instructions(Numerics::F32), f32);
+        let fast = [
+            (Pointwise::Sigmoid, false),
+            (Pointwise::Mul, true),
+            (Pointwise::Copy, true),
+            (Pointwise::Silu, true),
+        ];
+        assert_eq!(instructions(Numerics::Fast), fast);
     }
 }

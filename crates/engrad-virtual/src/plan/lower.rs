@@ -1,6 +1,6 @@
 //! From a function to steps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use engrad_engine::Port;
 use engrad_mil::{DType, Function, Op, Operands, Operation, ValueId};
@@ -31,6 +31,12 @@ pub(crate) fn compile(function: &Function, numerics: Numerics) -> Result<Plan, S
         targets,
         bound: HashMap::new(),
         groups: Vec::new(),
+        sigmoids: function
+            .ops()
+            .iter()
+            .filter(|op| op.op == Op::Sigmoid)
+            .filter_map(|op| op.value("x"))
+            .collect(),
         folded: 0,
         buffers: Vec::new(),
         roots: HashMap::new(),
@@ -61,6 +67,8 @@ pub(super) struct Lowering<'a> {
     pub(super) bound: HashMap<ValueId, View>,
     /// Elementwise work not emitted yet; its values are not bound.
     pub(super) groups: Vec<Group>,
+    /// Values whose sigmoid is asked for.
+    pub(super) sigmoids: HashSet<ValueId>,
     /// Elements that folding added to the constants.
     pub(super) folded: usize,
     /// Words of each buffer.

@@ -48,7 +48,7 @@ impl Lowering<'_> {
 
     /// Where a value stands, computing it now if it waits in a group.
     pub(super) fn view(&mut self, id: ValueId) -> Result<View, String> {
-        if let Some(group) = self.groups.iter().position(|g| g.values.iter().any(|(v, _)| *v == id)) {
+        if let Some(group) = self.groups.iter().position(|g| g.defines(id)) {
             self.flush(group);
         }
         if let Some(view) = self.bound.get(&id) {
