@@ -3,7 +3,7 @@
 use crate::Matrix;
 use crate::driver::Finish;
 
-/// Defines a function that runs compiled for AVX-512 where the processor has it. What it calls must be inlined into it to
+/// Defines a function that runs compiled for AVX-512 or AVX2 where the processor has it. What it calls must be inlined into it to
 /// profit. Only the width differs: no fused multiply-add is formed, so results are the same.
 macro_rules! wide {
     ($(#[$meta:meta])* unsafe fn $name:ident($($arg:ident : $ty:ty),* $(,)?) $body:block) => {
@@ -22,9 +22,20 @@ macro_rules! wide {
                     // SAFETY: passed on.
                     unsafe { portable($($arg),*) }
                 }
+                /// # Safety
+                /// As the caller's.
+                #[target_feature(enable = "avx2,f16c")]
+                unsafe fn wide($($arg: $ty),*) {
+                    // SAFETY: passed on.
+                    unsafe { portable($($arg),*) }
+                }
                 if $crate::micro::has_avx512() {
                     // SAFETY: the features were detected; the rest is passed on.
                     return unsafe { wider($($arg),*) };
+                }
+                if $crate::micro::has_avx2() {
+                    // SAFETY: as above.
+                    return unsafe { wide($($arg),*) };
                 }
             }
             // SAFETY: passed on.

@@ -9,10 +9,7 @@ use ::half::f16;
 
 use super::by_lanes;
 
-#[inline]
-pub(super) fn is_available() -> bool {
-    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c")
-}
+pub(super) use crate::micro::has_avx2 as is_available;
 
 by_lanes!(pub(super), 8, #[target_feature(enable = "avx2,f16c")] round_8, widen_8, narrow_8);
 

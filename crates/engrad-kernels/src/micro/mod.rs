@@ -21,7 +21,7 @@ mod tests;
 mod x86;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::has_avx512;
+pub(crate) use x86::{has_avx2, has_avx512};
 
 pub(crate) use lines::Lines;
 use lines::PER_LINE;
@@ -76,6 +76,7 @@ pub(crate) type Run = unsafe fn(
 #[allow(dead_code, reason = "not every processor has every set")]
 pub(crate) enum Isa {
     Portable,
+    Avx2,
     Avx512,
     Neon,
 }

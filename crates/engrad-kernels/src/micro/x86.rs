@@ -12,6 +12,12 @@ pub(crate) fn has_avx512() -> bool {
     has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512dq")
 }
 
+/// Whether the processor has the sets that packing for kernels of 256 bits, and finishing steps, are compiled for.
+#[inline]
+pub(crate) fn has_avx2() -> bool {
+    has!("avx2") && has!("f16c")
+}
+
 /// Adds the kernels this processor has for a precision, best first.
 pub(super) fn find(precision: Precision, found: &mut Vec<MicroKernel>) {
     let wide = has_avx512();
@@ -27,10 +33,10 @@ pub(super) fn find(precision: Precision, found: &mut Vec<MicroKernel>) {
                     run: f32_avx512,
                 });
             }
-            if has!("avx2") && has!("fma") {
+            if has_avx2() && has!("fma") {
                 found.push(MicroKernel {
                     name: "avx2",
-                    isa: Isa::Portable,
+                    isa: Isa::Avx2,
                     rows: 6,
                     columns: 16,
                     offset: false,
@@ -61,10 +67,10 @@ pub(super) fn find(precision: Precision, found: &mut Vec<MicroKernel>) {
                     run: int8_avx512,
                 });
             }
-            if has!("avx2") && has!("avxvnni") {
+            if has_avx2() && has!("avxvnni") {
                 found.push(MicroKernel {
                     name: "avx_vnni",
-                    isa: Isa::Portable,
+                    isa: Isa::Avx2,
                     rows: 6,
                     columns: 16,
                     offset: true,

@@ -4,13 +4,15 @@
 //! [`Packer::steps`] turns inner steps of rows or columns that are neighbours into words. A
 //! source contiguous along neither is read element by element.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 use crate::Precision;
 use crate::matrix::{ElementType, RawMatrix};
@@ -31,6 +33,10 @@ struct Steps {
     /// Inner elements.
     k: usize,
 }
+
+/// Lines ahead of the one being packed to ask for: they are too far apart for the processor to guess.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 6;
 
 /// Which factor is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,10 +173,14 @@ impl Packer {
             #[cfg(target_arch = "x86_64")]
             if stride == 1 && self.kernel.isa == Isa::Avx512 {
                 return match self.precision {
-                    Precision::F32 => x86::line_f32(source.element, from, k, to),
-                    Precision::Bf16 => x86::line_bf16(source.element, from, k, to),
+                    Precision::F32 => avx512::line_f32(source.element, from, k, to),
+                    Precision::Bf16 => avx512::line_bf16(source.element, from, k, to),
                     Precision::Int8 => portable::line_int8(from, 1, k, flip, to),
                 };
+            }
+            #[cfg(target_arch = "x86_64")]
+            if stride == 1 && self.kernel.isa == Isa::Avx2 && self.precision == Precision::F32 {
+                return avx2::line_f32(source.element, from, k, to);
             }
             #[cfg(target_arch = "aarch64")]
             if stride == 1 && self.kernel.isa == Isa::Neon && self.precision != Precision::Int8 {
@@ -209,7 +219,12 @@ impl Packer {
             #[cfg(target_arch = "x86_64")]
             if self.kernel.isa == Isa::Avx512 {
                 let steps = Steps { to, width, height, stride: panel, k };
-                return x86::steps(self.precision, source.element, from, stride, self.flip(), &steps);
+                return avx512::steps(self.precision, source.element, from, stride, self.flip(), &steps);
+            }
+            #[cfg(target_arch = "x86_64")]
+            if self.kernel.isa == Isa::Avx2 && self.precision == Precision::F32 {
+                let steps = Steps { to, width, height, stride: panel, k };
+                return avx2::steps_f32(source.element, from, stride, &steps);
             }
             #[cfg(target_arch = "aarch64")]
             if self.kernel.isa == Isa::Neon {
@@ -252,7 +267,7 @@ impl Packer {
             let width = self.kernel.columns;
             #[cfg(target_arch = "x86_64")]
             if self.kernel.isa == Isa::Avx512 && width == MOST_COLUMNS {
-                return x86::column_sums(panel, words, sums);
+                return avx512::column_sums(panel, words, sums);
             }
             let sums = std::slice::from_raw_parts_mut(sums, width);
             for w in 0..words {
@@ -274,7 +289,12 @@ unsafe fn transpose(isa: Isa, lines: &[u32; MOST_COLUMNS * 16], width: usize, wo
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Avx512 && width == 32 && words == 16 {
         // SAFETY: the processor has the instructions, the caller the words.
-        return unsafe { x86::transpose(lines, to) };
+        return unsafe { avx512::transpose(lines, to) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Avx2 && width == avx2::WIDTH && words == 16 {
+        // SAFETY: as above.
+        return unsafe { avx2::transpose(lines, to) };
     }
     #[cfg(target_arch = "aarch64")]
     if isa == Isa::Neon && width == neon::WIDTH && words == 16 {

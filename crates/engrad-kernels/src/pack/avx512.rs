@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Steps;
+use super::{AHEAD, Steps};
 use crate::Precision;
 use crate::matrix::ElementType;
 use crate::micro::MOST_COLUMNS;
@@ -82,9 +82,6 @@ pub(super) unsafe fn line_bf16(element: ElementType, from: *const u8, k: usize, 
         }
     }
 }
-
-/// Lines ahead of the one being packed to ask for: they are too far apart for the processor to guess.
-const AHEAD: usize = 6;
 
 /// Packs `steps.k` inner steps of `steps.width` neighbours, inner elements `stride` apart, whole micro-panels at a time.
 ///
