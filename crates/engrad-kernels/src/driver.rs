@@ -106,7 +106,7 @@ pub struct Product<'a, F> {
     /// Whether the current rayon pool shares the work.
     pub parallel: bool,
     /// Whether the shared words of the workspace hold `b`'s panels: those of a product with the same right factor, if
-    /// they fit there whole ([`right_stays`]).
+    /// they fit there whole ([`right_stays`]), or those of [`crate::pack_columns`].
     pub right_is_packed: bool,
 }
 

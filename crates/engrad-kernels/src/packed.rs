@@ -1,9 +1,9 @@
 //! Factors packed once and used in many products.
 
 use crate::buffer::Buffer;
-use crate::driver::each;
+use crate::driver::{each, right_stays};
 use crate::matrix::{Operand, RawMatrix};
-use crate::micro::{self, MicroKernel, PanelLayout, ROW, block_words};
+use crate::micro::{self, KC, MicroKernel, PanelLayout, ROW, block_words};
 use crate::pack::{Packer, Side};
 use crate::{Int8Operand, Precision, Threads};
 
@@ -23,6 +23,54 @@ impl Panels {
     fn at(self, word: usize) -> *mut u32 {
         self.0.wrapping_add(word)
     }
+}
+
+/// Packs a right factor of a product: panels, and behind them the sums of their columns.
+///
+/// # Safety
+/// As [`PackedMatrix::from_raw`]; `to` has [`PackedMatrix::words_for`] it.
+unsafe fn fill_right(source: &RawMatrix, precision: Precision, to: Panels, parallel: bool) {
+    let kernel = micro::kernel(precision);
+    let packer = Packer { precision, side: Side::Right, kernel };
+    let (rows, columns, group) = (source.rows, source.columns, precision.group());
+    let (width, padded) = (kernel.columns, columns.next_multiple_of(kernel.columns));
+    let words = rows.div_ceil(group);
+    let most = block_words(words);
+    each(padded / width, parallel, |panel| {
+        let column = panel * width;
+        // SAFETY: passed on; tasks have panels of their own, with the sums of their columns.
+        unsafe {
+            let sums = to.at(padded * words + column).cast::<i32>();
+            sums.write_bytes(0, width);
+            for word in (0..words).step_by(most) {
+                let len = most.min(words - word);
+                let to = to.at(word * padded + panel * len * width);
+                let k = (len * group).min(rows - word * group);
+                let own = (column, width.min(columns - column));
+                packer.right(source, (word * group, k), own, to);
+                if kernel.offset {
+                    packer.column_sums(to, len, sums);
+                }
+            }
+        }
+    });
+}
+
+/// Whether the panels of a right factor's columns serve products with the first ones among them too: it is packed in one go,
+/// as one block of the inner dimension, so that micro-panels stand where they would stand without the others.
+pub fn columns_are_prefixes((rows, columns): (usize, usize), precision: Precision) -> bool {
+    rows.div_ceil(precision.group()) <= KC && right_stays((1, columns, rows), precision)
+}
+
+/// Packs a right factor of which that is so, by the calling thread, for products of its first columns
+/// ([`crate::driver::Product::right_is_packed`]).
+///
+/// # Safety
+/// As [`PackedMatrix::from_raw`]; `to` has [`PackedMatrix::words_for`] the factor, aligned to 64 bytes.
+pub unsafe fn pack_columns(source: &RawMatrix, precision: Precision, to: *mut u32) {
+    debug_assert!(columns_are_prefixes((source.rows, source.columns), precision));
+    // SAFETY: passed on.
+    unsafe { fill_right(source, precision, Panels(to), false) };
 }
 
 /// Which factor of a product.
@@ -190,29 +238,8 @@ impl PackedMatrix {
                     }
                 });
             }
-            Factor::Right => {
-                let packer = Packer { precision, side: Side::Right, kernel };
-                let (width, padded) = (kernel.columns, columns.next_multiple_of(kernel.columns));
-                let (words, most) = (rows.div_ceil(group), self.block_words());
-                each(padded / width, parallel, |panel| {
-                    let column = panel * width;
-                    // SAFETY: as above; the sums of a panel's columns are its task's too.
-                    unsafe {
-                        let sums = to.at(padded * words + column).cast::<i32>();
-                        sums.write_bytes(0, width);
-                        for word in (0..words).step_by(most) {
-                            let len = most.min(words - word);
-                            let to = to.at(word * padded + panel * len * width);
-                            let k = (len * group).min(rows - word * group);
-                            let own = (column, width.min(columns - column));
-                            packer.right(source, (word * group, k), own, to);
-                            if kernel.offset {
-                                packer.column_sums(to, len, sums);
-                            }
-                        }
-                    }
-                });
-            }
+            // SAFETY: passed on; the panels were sized for it.
+            Factor::Right => unsafe { fill_right(source, precision, to, parallel) },
         }
     }
 

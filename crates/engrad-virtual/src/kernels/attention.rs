@@ -4,11 +4,14 @@
 //! block of rows of the score matrix is ever held, and keys past the last query of a block are not touched. Rounding is
 //! that of the operations the step stands for: every score, weight and their derivatives once.
 //!
+//! Keys, and for the backward pass values, are packed once for all blocks of queries.
+//!
 //! The gradients of keys and values gather over the queries, block by block in a fixed order, by one thread for each
 //! key/value head. So neither the number of threads nor timing changes a bit.
 
-use engrad_kernels::driver;
-use engrad_kernels::{ElementType, Precision, RawMatrix};
+use engrad_kernels::{
+    ElementType, Factor, PackedMatrix, Precision, RawMatrix, columns_are_prefixes, driver, pack_columns,
+};
 
 use super::matmul::{How, Operand, Scratch, matrix, multiply, strided};
 use super::memory::Words;
@@ -80,17 +83,47 @@ impl Attention {
         sizes.into_iter().map(|size| driver::shared_words(size, self.precision)).max().unwrap_or(0)
     }
 
+    /// Words for the panels of a head's keys, and of its values, if they are packed once.
+    fn packed(&self) -> [usize; 2] {
+        let (features, values) = self.features();
+        [features, values].map(|rows| {
+            let size = (rows, self.positions);
+            match columns_are_prefixes(size, self.precision) {
+                true => PackedMatrix::words_for(size, Factor::Right, self.precision).next_multiple_of(16),
+                false => 0,
+            }
+        })
+    }
+
+    /// Words that threads share: forward, the panels of all heads' keys.
+    pub(crate) fn shared(&self) -> usize {
+        if self.gradients.is_some() { 0 } else { self.batch() * self.packed()[0] }
+    }
+
     /// Words of scores (and of their derivative) of a block.
     fn scores(&self) -> usize {
         (self.block() * self.positions).next_multiple_of(16)
     }
 
-    /// Words of scratch each thread needs: a block of A, panels of B, scores, their derivative and a row.
+    /// Words of the parts of a thread's scratch: a block of A, panels of B, scores, their derivative, a row, and the panels of
+    /// keys and values.
+    fn parts(&self) -> [usize; 7] {
+        let of_backward = |words| if self.gradients.is_some() { words } else { 0 };
+        let [keys, values] = self.packed().map(of_backward);
+        [
+            driver::local_words().next_multiple_of(16),
+            self.panels().next_multiple_of(16),
+            self.scores(),
+            of_backward(self.scores()),
+            self.positions.next_multiple_of(16),
+            keys,
+            values,
+        ]
+    }
+
+    /// Words of scratch each thread needs.
     pub(crate) fn scratch(&self) -> usize {
-        driver::local_words().next_multiple_of(16)
-            + self.panels().next_multiple_of(16)
-            + self.scores() * if self.gradients.is_some() { 2 } else { 1 }
-            + self.positions.next_multiple_of(16)
+        self.parts().iter().sum()
     }
 
     /// Multiply-adds, roughly.
@@ -113,13 +146,16 @@ pub(crate) struct Memory<'a> {
     pub(crate) target: Words<'a>,
 }
 
-/// Runs attention. `scratch` gives the calling thread's own [`Attention::scratch`] words.
+/// Runs attention. `shared` has [`Attention::shared`] words; `scratch` gives the calling thread's own [`Attention::scratch`]
+/// words.
 ///
 /// # Safety
-/// The plan contract holds for the step, `memory` is that behind its views, and scratch belongs to the thread alone.
+/// The plan contract holds for the step, `memory` is that behind its views, and scratch belongs to the thread alone, shared
+/// words to the step.
 pub(crate) unsafe fn run<'a>(
     step: &Attention,
     memory: &Memory<'a>,
+    shared: Words<'a>,
     scratch: impl Fn() -> Words<'a> + Sync + Send,
     team: Team,
 ) {
@@ -129,20 +165,31 @@ pub(crate) unsafe fn run<'a>(
             // SAFETY: batches have results of their own.
             unsafe {
                 let head = Head::new(step, memory, batch, scratch());
+                head.pack(head.key, head.keys);
+                head.pack(head.value, head.values);
                 head.backward(gradients, d_result, memory.target);
             }
         }),
         _ => {
             let blocks = step.positions.div_ceil(block);
             let heads = step.rows() / step.positions;
+            let [words, _] = step.packed();
+            // SAFETY: heads have panels of their own.
+            let head = |batch: usize| unsafe {
+                let keys = shared.part(batch * words, words);
+                Head { keys, ..Head::new(step, memory, batch, scratch()) }
+            };
+            team.each(batch, |batch| {
+                let head = head(batch);
+                // SAFETY: passed on.
+                unsafe { head.pack(head.key, head.keys) };
+            });
             team.each(batch * heads * blocks, |task| {
                 // Longest first.
-                let (batch, head) = (task / blocks / heads, task / blocks % heads);
+                let (batch, of_query) = (task / blocks / heads, task / blocks % heads);
                 let first = (blocks - 1 - task % blocks) * block;
                 // SAFETY: blocks of queries have results of their own.
-                unsafe {
-                    Head::new(step, memory, batch, scratch()).forward(head, first, memory.target);
-                }
+                unsafe { head(batch).forward(of_query, first, memory.target) };
             });
         }
     }
@@ -160,6 +207,9 @@ struct Head<'s, 'a> {
     scores: Words<'a>,
     d_scores: Words<'a>,
     row: Words<'a>,
+    /// Panels of keys and values; no words if they are packed for each block.
+    keys: Words<'a>,
+    values: Words<'a>,
 }
 
 impl<'s, 'a> Head<'s, 'a> {
@@ -168,15 +218,8 @@ impl<'s, 'a> Head<'s, 'a> {
     unsafe fn new(step: &'s Attention, memory: &Memory<'_>, batch: usize, scratch: Words<'a>) -> Self {
         let [_, b, c] = [0, 1, 2].map(|i| step.target.layout.shape()[i]);
         let index = [batch / c / b, batch / c % b, batch % c];
-        let lengths = [
-            driver::local_words().next_multiple_of(16),
-            step.panels().next_multiple_of(16),
-            step.scores(),
-            if step.gradients.is_some() { step.scores() } else { 0 },
-            step.positions.next_multiple_of(16),
-        ];
         let mut start = 0;
-        let [local, panels, scores, d_scores, row] = lengths.map(|len| {
+        let [local, panels, scores, d_scores, row, keys, values] = step.parts().map(|len| {
             // SAFETY: the parts are those that `scratch` adds up.
             let part = unsafe { scratch.part(start, len) };
             start += len;
@@ -193,6 +236,19 @@ impl<'s, 'a> Head<'s, 'a> {
             scores,
             d_scores,
             row,
+            keys,
+            values,
+        }
+    }
+
+    /// Packs keys or values into their panels, if they have any.
+    ///
+    /// # Safety
+    /// As [`run`].
+    unsafe fn pack(&self, matrix: RawMatrix, panels: Words<'_>) {
+        if !panels.is_empty() {
+            // SAFETY: passed on; there are panels only where that may be done.
+            unsafe { pack_columns(&matrix, self.step.precision, panels.pointer(0).cast()) };
         }
     }
 
@@ -209,14 +265,25 @@ impl<'s, 'a> Head<'s, 'a> {
     ///
     /// # Safety
     /// As [`run`].
-    unsafe fn multiply(
+    unsafe fn multiply(&self, factors: (RawMatrix, RawMatrix), result: RawMatrix, add: bool, last: bool) {
+        // SAFETY: passed on.
+        unsafe { self.multiply_packed(factors, None, result, add, last) };
+    }
+
+    /// As [`Head::multiply`], with the panels of the right factor, if there are any.
+    ///
+    /// # Safety
+    /// As [`run`]; panels hold the columns that the right factor begins with.
+    unsafe fn multiply_packed(
         &self,
         (left, right): (RawMatrix, RawMatrix),
+        panels: Option<Words<'a>>,
         result: RawMatrix,
         add: bool,
         last: bool,
     ) {
-        let workspace = Scratch { shared: self.panels, local: || self.local };
+        let panels = panels.filter(|panels| !panels.is_empty());
+        let workspace = Scratch { shared: panels.unwrap_or(self.panels), local: || self.local };
         let how = How {
             precision: self.step.precision,
             beta: if add { 1.0 } else { 0.0 },
@@ -226,7 +293,7 @@ impl<'s, 'a> Head<'s, 'a> {
             follow: None,
         };
         // SAFETY: passed on; panels and local words are this thread's.
-        unsafe { multiply(strided((left, right)), result, how, false, &workspace) };
+        unsafe { multiply(strided((left, right)), result, how, panels.is_some(), &workspace) };
     }
 
     /// Rows of scratch as a matrix.
@@ -252,7 +319,7 @@ impl<'s, 'a> Head<'s, 'a> {
         let key = part(self.key, (0, self.key.rows), (0, keys));
         // SAFETY: the block has room for rows × keys; rows are disjoint.
         unsafe {
-            self.multiply((query, key), scores, false, true);
+            self.multiply_packed((query, key), Some(self.keys), scores, false, true);
             for row in 0..rows {
                 let (seen, masked) = self.scores.write(row * keys, keys).split_at_mut(first + row + 1);
                 normalise(seen);
@@ -307,7 +374,8 @@ impl<'s, 'a> Head<'s, 'a> {
 
                     self.multiply((d_rows, weights), all(d_value), add, false);
                     let d_weights = self.block(self.d_scores, rows, keys);
-                    self.multiply((d_rows.transposed(), all(self.value)), d_weights, false, true);
+                    let factors = (d_rows.transposed(), all(self.value));
+                    self.multiply_packed(factors, Some(self.values), d_weights, false, true);
                     for row in 0..rows {
                         let seen = first + row + 1;
                         let weights = self.scores.read(row * keys, seen);

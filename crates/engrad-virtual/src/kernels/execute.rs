@@ -97,7 +97,7 @@ pub(crate) fn run(plan: &Plan, arena: &mut Arena, request: &Request, cache: &Pan
                         d_result: s.gradients.as_ref().map(|g| operand(&g.d_result)),
                         target: words(&s.target),
                     };
-                    attention::run(s, &memory, scratch, team);
+                    attention::run(s, &memory, shared.words(), scratch, team);
                 }
                 Step::Softmax(s) => softmax::run(s, words(&s.source), words(&s.target), team),
                 Step::Reduce(s) => reduce::run(s, words(&s.kept), words(&s.target), team),

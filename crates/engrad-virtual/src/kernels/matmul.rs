@@ -157,6 +157,11 @@ impl<'s> SharedPanels<'s> {
         Self { words, holds: None }
     }
 
+    /// The words, for a step that is no product and was preceded by [`SharedPanels::forget`].
+    pub(super) fn words(&self) -> Words<'s> {
+        self.words
+    }
+
     /// What the panels were made of may have changed.
     pub(crate) fn forget(&mut self) {
         self.holds = None;

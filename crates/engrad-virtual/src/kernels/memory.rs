@@ -79,6 +79,10 @@ impl<'a> Words<'a> {
         Self::constant(words)
     }
 
+    pub(crate) fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
     /// Words counted as if the `len` at `address` were those from `start` on.
     ///
     /// # Safety

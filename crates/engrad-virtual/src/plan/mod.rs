@@ -124,7 +124,7 @@ impl Step {
         match self {
             Self::Map(map) => (map.scratch(), 0),
             Self::Matmul(matmul) => (matmul.scratch(), matmul.shared()),
-            Self::Attention(attention) => (attention.scratch(), 0),
+            Self::Attention(attention) => (attention.scratch(), attention.shared()),
             _ => (0, 0),
         }
     }
