@@ -37,14 +37,11 @@ pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draf
         query = head_norm(&mut d, "q", query, query_norm, config)?;
         key = head_norm(&mut d, "k", key, key_norm, config)?;
     }
-    let tables = rotary_constants(&mut d, config)?;
-    let query = rotate(&mut d, "q", query, tables, config)?;
-    let key = rotate(&mut d, "k", key, tables, config)?;
+    // Queries are turned by tables that scale them too: it costs nothing, and keeps the scores small.
+    let mut query = rotate(&mut d, "q", query, 1.0 / (head_dim as f32).sqrt(), config)?;
+    let key = rotate(&mut d, "k", key, 1.0, config)?;
 
     let b = &mut d.builder;
-    // Scaling the queries touches fewer values than scaling the scores, and keeps products small.
-    let scale = b.scalar("score_scale", options.dtype, 1.0 / (head_dim as f32).sqrt())?;
-    let mut query = b.mul("q_scaled", query, scale)?;
     if group > 1 {
         query = b.reshape("q_groups", query, &[batch * kv_heads, group, head_dim, positions])?;
         query = b.transpose("q_side_by_side", query, &[0, 2, 1, 3])?;
@@ -69,7 +66,7 @@ pub(super) fn draft(config: &ModelConfig, options: &StageOptions) -> Result<Draf
     let y = d.project("y", &wo, mixed)?;
     // Saved as late as they can be, so that nothing is turned twice; norms of heads need what they were made of.
     match norms {
-        None => d.finish(y, &["q_scaled", "k_rotated", "v", "attended"]),
+        None => d.finish(y, &["q_rotated", "k_rotated", "v", "attended"]),
         Some(_) => d.finish(y, &["q", "k", "v", "attended"]),
     }
 }
@@ -122,24 +119,33 @@ fn head_norm(
     b.mul(&format!("{name}_norm_scaled"), normed, weight)
 }
 
-fn rotary_constants(d: &mut Drafting<'_>, config: &ModelConfig) -> Result<(ValueId, ValueId), MilError> {
+/// The rotary tables times a number, `[1, 1, head_dim / 2, positions]`.
+fn rotary_constants(
+    d: &mut Drafting<'_>,
+    name: &str,
+    scale: f32,
+    config: &ModelConfig,
+) -> Result<(ValueId, ValueId), MilError> {
     let (positions, dtype) = (d.options.sequence, d.options.dtype);
     let tables = config.rotary_tables(positions);
-    let shape = [1, 1, config.head_dim / 2, positions];
-    let cos = Constant::floats(dtype, shape, &tables.cos)?;
-    let sin = Constant::floats(dtype, shape, &tables.sin)?;
-    Ok((d.builder.constant("rotary_cos", cos), d.builder.constant("rotary_sin", sin)))
+    let mut constant = |name: String, table: &[f32]| -> Result<ValueId, MilError> {
+        let scaled: Vec<f32> = table.iter().map(|value| value * scale).collect();
+        let values = Constant::floats(dtype, [1, 1, config.head_dim / 2, positions], &scaled)?;
+        Ok(d.builder.constant(&name, values))
+    };
+    Ok((constant(format!("{name}_cos"), &tables.cos)?, constant(format!("{name}_sin"), &tables.sin)?))
 }
 
-/// (a, b) → (a·cos − b·sin, b·cos + a·sin), where a and b are the halves of each head. The halves are cut along the
-/// height axis: cutting along the width saturates on early chips (ane-facts C64) and is refused on some (C43).
+/// (a, b) → scale · (a·cos − b·sin, b·cos + a·sin), where a and b are the halves of each head. The halves are cut along
+/// the height axis: cutting along the width saturates on early chips (ane-facts C64) and is refused on some (C43).
 fn rotate(
     d: &mut Drafting<'_>,
     name: &str,
     x: ValueId,
-    (cos, sin): (ValueId, ValueId),
+    scale: f32,
     config: &ModelConfig,
 ) -> Result<ValueId, MilError> {
+    let (cos, sin) = rotary_constants(d, name, scale, config)?;
     let (half, b) = (config.head_dim / 2, &mut d.builder);
     let first = b.slice_axis(&format!("{name}_first"), x, 2, 0, half)?;
     let second = b.slice_axis(&format!("{name}_second"), x, 2, half, half)?;
