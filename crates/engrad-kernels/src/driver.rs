@@ -119,7 +119,8 @@ unsafe impl<F: Sync> Sync for Product<'_, F> {}
 ///
 /// # Safety
 /// `shared` gives at least [`shared_words`], to one product at a time, aligned to 64 bytes; `local` gives at least
-/// [`local_words`] that belong to the calling thread alone for the time of the call, aligned likewise.
+/// [`local_words`], and [`held_words`] behind them for a result that is held, that belong to the calling thread alone for
+/// the time of the call, aligned likewise.
 pub unsafe trait Workspace: Sync {
     /// Words for B's panels.
     fn shared(&self) -> *mut u32;

@@ -10,7 +10,8 @@ pub enum Numerics {
     /// f32 throughout; only what leaves through an fp16 port is rounded.
     F32,
     /// As `F32`, but factors of matrix products are rounded to bf16 and multiplied by the processor's instructions for
-    /// it; sums are f32. Engines refuse it on processors without such instructions.
+    /// it; sums are f32. Later operations may read what leaves through an fp16 port as the port holds it. Engines refuse
+    /// these numerics on processors without such instructions.
     Bf16,
 }
 

@@ -7,6 +7,7 @@
 //! 1. every view lies inside its base;
 //! 2. a buffer written by a step is read by no operand of that step;
 //! 3. distinct elements of a destination view are distinct words;
+//! 4. an output port is read only by steps behind the one that filled it;
 //!
 //! and each kernel divides its destination into tasks that write disjoint elements. Steps run one after the other,
 //! so no word is ever written while something else touches it. What follows a step (`plan::follow`) runs on a range of
