@@ -19,20 +19,21 @@ use super::softmax::normalise;
 use super::{Team, half, multiversion};
 use crate::plan::View;
 
-/// Attention over `[batch, batch, batch, …]` matrices; a batch is a key/value head.
+/// Attention of heads; one or more query heads share a key/value head. Keys and values, and their gradients, are
+/// `[1, batch, batch, …]`, where a batch is a key/value head; what belongs to queries is `[batch, batch, head, …]`.
 #[derive(Debug)]
 pub(crate) struct Attention {
-    /// `[…, rows, features]`, where rows are the positions of one query head after those of another.
+    /// `[…, positions, features]`.
     pub(crate) query: View,
     /// `[…, features, keys]`.
     pub(crate) key: View,
     /// `[…, features of values, keys]`.
     pub(crate) value: View,
-    /// Forward: the result, `[…, features of values, rows]`. Backward: the gradient of the values.
+    /// Forward: the result, `[…, features of values, positions]`. Backward: the gradient of the values.
     pub(crate) target: View,
     /// What the backward pass takes and gives besides.
     pub(crate) gradients: Option<Gradients>,
-    /// Positions of a sequence: row r is position r modulo this, and sees as many keys and one.
+    /// Positions of a sequence: a query sees its own key and all before.
     pub(crate) positions: usize,
     /// Whether scores, weights and results are rounded to fp16.
     pub(crate) round: bool,
@@ -43,9 +44,9 @@ pub(crate) struct Attention {
 /// The backward pass: gradient of the result, and of queries and keys.
 #[derive(Debug)]
 pub(crate) struct Gradients {
-    /// `[…, features of values, rows]`.
+    /// `[…, features of values, positions]`.
     pub(crate) d_result: View,
-    /// `[…, features, rows]`.
+    /// `[…, features, positions]`.
     pub(crate) d_query: View,
     /// `[…, features, keys]`.
     pub(crate) d_key: View,
@@ -60,12 +61,14 @@ impl Attention {
         (BLOCK_WORDS / self.positions).clamp(16, 64).min(self.positions)
     }
 
+    /// Key/value heads.
     fn batch(&self) -> usize {
-        self.target.layout.shape()[..3].iter().product()
+        self.key.layout.shape()[..3].iter().product()
     }
 
-    fn rows(&self) -> usize {
-        self.query.layout.shape()[3]
+    /// Query heads of each.
+    fn heads(&self) -> usize {
+        self.query.layout.shape()[2]
     }
 
     fn features(&self) -> (usize, usize) {
@@ -130,7 +133,8 @@ impl Attention {
     pub(crate) fn work(&self) -> usize {
         let (features, values) = self.features();
         let products = if self.gradients.is_some() { 5 } else { 2 };
-        let scores = self.batch().saturating_mul(self.rows()).saturating_mul(self.positions) / 2;
+        let queries = self.batch().saturating_mul(self.heads()).saturating_mul(self.positions);
+        let scores = queries.saturating_mul(self.positions) / 2;
         scores.saturating_mul(features.max(values)).saturating_mul(products)
     }
 }
@@ -167,12 +171,12 @@ pub(crate) unsafe fn run<'a>(
                 let head = Head::new(step, memory, batch, scratch());
                 head.pack(head.key, head.keys);
                 head.pack(head.value, head.values);
-                head.backward(gradients, d_result, memory.target);
+                head.backward(gradients, d_result);
             }
         }),
         _ => {
             let blocks = step.positions.div_ceil(block);
-            let heads = step.rows() / step.positions;
+            let heads = step.heads();
             let [words, _] = step.packed();
             // SAFETY: heads have panels of their own.
             let head = |batch: usize| unsafe {
@@ -189,7 +193,7 @@ pub(crate) unsafe fn run<'a>(
                 let (batch, of_query) = (task / blocks / heads, task / blocks % heads);
                 let first = (blocks - 1 - task % blocks) * block;
                 // SAFETY: blocks of queries have results of their own.
-                unsafe { head(batch).forward(of_query, first, memory.target) };
+                unsafe { head(batch).forward(of_query, first) };
             });
         }
     }
@@ -198,8 +202,9 @@ pub(crate) unsafe fn run<'a>(
 /// One key/value head's work, by one thread.
 struct Head<'s, 'a> {
     step: &'s Attention,
-    index: [usize; 3],
-    query: RawMatrix,
+    memory: &'s Memory<'a>,
+    /// Of the key/value head.
+    index: [usize; 2],
     key: RawMatrix,
     value: RawMatrix,
     local: Words<'a>,
@@ -215,9 +220,9 @@ struct Head<'s, 'a> {
 impl<'s, 'a> Head<'s, 'a> {
     /// # Safety
     /// As [`run`].
-    unsafe fn new(step: &'s Attention, memory: &Memory<'_>, batch: usize, scratch: Words<'a>) -> Self {
-        let [_, b, c] = [0, 1, 2].map(|i| step.target.layout.shape()[i]);
-        let index = [batch / c / b, batch / c % b, batch % c];
+    unsafe fn new(step: &'s Attention, memory: &'s Memory<'a>, batch: usize, scratch: Words<'a>) -> Self {
+        let inner = step.key.layout.shape()[2];
+        let [b, c] = [batch / inner, batch % inner];
         let mut start = 0;
         let [local, panels, scores, d_scores, row, keys, values] = step.parts().map(|len| {
             // SAFETY: the parts are those that `scratch` adds up.
@@ -227,10 +232,10 @@ impl<'s, 'a> Head<'s, 'a> {
         });
         Self {
             step,
-            index,
-            query: matrix(&step.query, memory.query, index),
-            key: matrix(&step.key, memory.key, index),
-            value: matrix(&step.value, memory.value, index),
+            memory,
+            index: [b, c],
+            key: matrix(&step.key, memory.key, [0, b, c]),
+            value: matrix(&step.value, memory.value, [0, b, c]),
             local,
             panels,
             scores,
@@ -252,13 +257,16 @@ impl<'s, 'a> Head<'s, 'a> {
         }
     }
 
-    /// A result's matrix.
-    ///
-    /// # Safety
-    /// The view lies inside the target.
-    unsafe fn result(&self, view: &View, target: Words<'_>) -> RawMatrix {
-        // SAFETY: by contract.
-        matrix(view, unsafe { Operand::words(target) }, self.index)
+    /// The matrix of a query head.
+    fn of_query(&self, view: &View, operand: Operand, head: usize) -> RawMatrix {
+        let [b, c] = self.index;
+        matrix(view, operand, [b, c, head])
+    }
+
+    /// Where results are.
+    fn results(&self) -> Operand {
+        // SAFETY: there is at least one word.
+        unsafe { Operand::words(self.memory.target) }
     }
 
     /// `result = left · right`, or added to it; rounded if it is final and the step rounds.
@@ -315,7 +323,8 @@ impl<'s, 'a> Head<'s, 'a> {
     /// As [`run`].
     unsafe fn weights(&self, head: usize, first: usize, rows: usize, keys: usize) -> RawMatrix {
         let scores = self.block(self.scores, rows, keys);
-        let query = part(self.query, (head * self.step.positions + first, rows), (0, self.query.columns));
+        let query = self.of_query(&self.step.query, self.memory.query, head);
+        let query = part(query, (first, rows), (0, query.columns));
         let key = part(self.key, (0, self.key.rows), (0, keys));
         // SAFETY: the block has room for rows × keys; rows are disjoint.
         unsafe {
@@ -334,42 +343,43 @@ impl<'s, 'a> Head<'s, 'a> {
 
     /// # Safety
     /// As [`run`].
-    unsafe fn forward(&self, head: usize, first: usize, target: Words<'_>) {
+    unsafe fn forward(&self, head: usize, first: usize) {
         let rows = self.step.block().min(self.step.positions - first);
         let keys = first + rows;
         // SAFETY: passed on.
         unsafe {
             let weights = self.weights(head, first, rows, keys);
             let value = part(self.value, (0, self.value.rows), (0, keys));
-            let whole = self.result(&self.step.target, target);
-            let result = part(whole, (0, whole.rows), (head * self.step.positions + first, rows));
+            let whole = self.of_query(&self.step.target, self.results(), head);
+            let result = part(whole, (0, whole.rows), (first, rows));
             self.multiply((value, weights.transposed()), result, false, true);
         }
     }
 
     /// # Safety
     /// As [`run`].
-    unsafe fn backward(&self, gradients: &Gradients, d_result: Operand, target: Words<'_>) {
+    unsafe fn backward(&self, gradients: &Gradients, d_result: Operand) {
         let (block, positions) = (self.step.block(), self.step.positions);
-        let d_result = matrix(&gradients.d_result, d_result, self.index);
-        let heads = self.step.rows() / positions;
+        let [b, c] = self.index;
+        let [d_value, d_key] =
+            [&self.step.target, &gradients.d_key].map(|view| matrix(view, self.results(), [0, b, c]));
         let blocks = positions.div_ceil(block);
         // SAFETY: passed on; blocks and results are this thread's.
         unsafe {
-            let d_value = self.result(&self.step.target, target);
-            let d_query = self.result(&gradients.d_query, target);
-            let d_key = self.result(&gradients.d_key, target);
-            for head in 0..heads {
+            for head in 0..self.step.heads() {
+                let d_result = self.of_query(&gradients.d_result, d_result, head);
+                let d_query = self.of_query(&gradients.d_query, self.results(), head);
+                let query = self.of_query(&self.step.query, self.memory.query, head);
                 // The last block sees all keys: it writes the gradients that others add to.
                 for number in (0..blocks).rev() {
                     let first = number * block;
                     let rows = block.min(positions - first);
                     let keys = first + rows;
                     let add = head > 0 || number + 1 < blocks;
-                    let at = (head * positions + first, rows);
+                    let at = (first, rows);
                     let weights = self.weights(head, first, rows, keys);
                     let d_rows = part(d_result, (0, d_result.rows), at);
-                    let query = part(self.query, at, (0, self.query.columns));
+                    let query = part(query, at, (0, query.columns));
                     let all = |m: RawMatrix| part(m, (0, m.rows), (0, keys));
 
                     self.multiply((d_rows, weights), all(d_value), add, false);

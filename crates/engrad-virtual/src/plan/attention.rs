@@ -15,7 +15,7 @@ use engrad_mil::{ConstantData, Function, Op, Operands, Operation, ValueId};
 use super::lower::{Lowering, x_of};
 use super::{Step, View};
 use crate::kernels::attention::{Attention, Gradients};
-use crate::layout::MAX_RANK;
+use crate::layout::{Layout, MAX_RANK};
 
 /// Mask values from here on are minus infinity: e to their power is zero next to any score that fp16 sums reach.
 const MASKED: f32 = -20_000.0;
@@ -143,7 +143,8 @@ impl<'a> Search<'a> {
         inside.push(product_at);
         let grouped = &function.ty(scores).shape;
         let rows = *grouped.get(grouped.len().checked_sub(2)?)?;
-        if *grouped.last()? != keys || rows % positions != 0 {
+        // Heads that share keys take a dimension of their own.
+        if *grouped.last()? != keys || rows % positions != 0 || grouped.len() >= MAX_RANK {
             return None;
         }
         let (query, key) = (self.factor(product, "x")?, self.factor(product, "y")?);
@@ -370,19 +371,22 @@ impl<'a> Search<'a> {
 impl Lowering<'_> {
     /// Emits the step of attention that was found, and binds its results.
     pub(super) fn attention(&mut self, found: &Found) -> Result<(), String> {
-        let query = self.attention_operand(found.query, false)?;
-        let key = self.attention_operand(found.key, false)?;
+        let positions = found.positions;
+        let query = self.heads(found.query.value, found.query.transposed, positions)?;
+        let query = View { layout: query.layout.permute(&[0, 1, 2, 4, 3]), ..query };
+        let key = self.attention_operand(found.key)?;
         let round = self.rounds(found.weights);
         let (value, target, gradients) = match (&found.forward, &found.backward) {
             (Some((value, product)), _) => {
-                let value = self.attention_operand(*value, false)?;
-                (value, self.attention_result(*product), None)
+                let value = self.attention_operand(*value)?;
+                (value, self.result_by_heads(*product, positions)?, None)
             }
             (None, Some(b)) => {
-                let d_result = self.attention_operand(b.d_result, false)?;
+                let d_result = self.heads(b.d_result.value, !b.d_result.transposed, positions)?;
                 // As a right factor of rows × keys it is features × keys already.
-                let value = self.attention_operand(b.value, false)?;
-                let (d_value, d_query) = (self.attention_result(b.d_value), self.attention_result(b.d_query));
+                let value = self.attention_operand(b.value)?;
+                let d_value = self.attention_result(b.d_value);
+                let d_query = self.result_by_heads(b.d_query, positions)?;
                 let d_key = self.attention_result(b.d_key);
                 (value, d_value, Some(Gradients { d_result, d_query, d_key }))
             }
@@ -394,18 +398,58 @@ impl Lowering<'_> {
             value,
             target,
             gradients,
-            positions: found.positions,
+            positions,
             round,
             precision: self.numerics.precision(),
         })));
         Ok(())
     }
 
-    fn attention_operand(&mut self, factor: Factor, flip: bool) -> Result<View, String> {
+    fn attention_operand(&mut self, factor: Factor) -> Result<View, String> {
         self.lower_views_to(factor.value)?;
         let view = self.view(factor.value)?;
-        let view = if self.is_readable_in_place(&view) { view } else { self.in_memory(view) };
-        Ok(five_dimensions(view, factor.transposed != flip))
+        Ok(five_dimensions(self.readable(view), factor.transposed))
+    }
+
+    fn readable(&mut self, view: View) -> View {
+        if self.is_readable_in_place(&view) { view } else { self.in_memory(view) }
+    }
+
+    /// Queries, or gradients of results, as `[batch, batch, head, features, positions]`; `last`: whether head and position are
+    /// the value's last dimension. Heads that the program lays side by side are read where they stood before.
+    fn heads(&mut self, value: ValueId, last: bool, positions: usize) -> Result<View, String> {
+        self.lower_views_to(value)?;
+        let heads = Heads::of(&self.function.ty(value).shape, last, positions);
+        if let Some(&view) = self.reshapes.get(&value) {
+            let view = self.readable(view);
+            if let Some(layout) = heads.apart(&view.layout) {
+                return Ok(View { layout, ..view });
+            }
+        }
+        let view = self.view(value)?;
+        let view = self.readable(view);
+        let layout = heads.apart(&view.layout).ok_or("heads that share keys are no view")?;
+        Ok(View { layout, ..view })
+    }
+
+    /// Where results, or gradients of queries, go: as [`Lowering::heads`].
+    fn result_by_heads(&mut self, product: Product, positions: usize) -> Result<View, String> {
+        let function = self.function;
+        let heads = Heads::of(&function.ty(product.result).shape, !product.transposed, positions);
+        let mut users = function.ops().iter().filter(|op| op.operands().any(|id| id == product.result));
+        let only_reshaped =
+            users.all(|op| op.op == Op::Reshape) && !function.outputs().contains(&product.result);
+        if heads.count > 1 && heads.last && only_reshaped {
+            // One head after the other: side by side the program will most likely not leave them.
+            let target = self.dense(&heads.shape());
+            let in_order = View { layout: heads.together(&target.layout), ..target };
+            self.reshapes.insert(product.result, in_order);
+            return Ok(target);
+        }
+        let target = self.destination(product.result, |layout| heads.apart(layout).is_some());
+        self.bound.insert(product.result, target);
+        let layout = heads.apart(&target.layout).ok_or("heads that share keys are no view")?;
+        Ok(View { layout, ..target })
     }
 
     fn attention_result(&mut self, product: Product) -> View {
@@ -428,6 +472,49 @@ impl Lowering<'_> {
             self.lower(op, result)?;
         }
         Ok(())
+    }
+}
+
+/// How query heads that share keys stand in a value of features and queries.
+struct Heads {
+    batch: [usize; 2],
+    features: usize,
+    /// Heads of each key/value head.
+    count: usize,
+    positions: usize,
+    /// Whether queries, head by head, are the last dimension, or features are.
+    last: bool,
+}
+
+impl Heads {
+    /// Of a value of that shape, at most four dimensions.
+    fn of(shape: &[usize], last: bool, positions: usize) -> Self {
+        let mut four = [1; 4];
+        four[4 - shape.len()..].copy_from_slice(shape);
+        let [a, b, rows, columns] = four;
+        let (features, queries) = if last { (rows, columns) } else { (columns, rows) };
+        Self { batch: [a, b], features, count: queries / positions, positions, last }
+    }
+
+    /// `[batch, batch, head, features, positions]`.
+    fn shape(&self) -> [usize; 5] {
+        let [a, b] = self.batch;
+        [a, b, self.count, self.features, self.positions]
+    }
+
+    /// The value's elements, in any shape of that order, in that of [`Heads::shape`].
+    fn apart(&self, layout: &Layout) -> Option<Layout> {
+        let [a, b, heads, features, positions] = self.shape();
+        let (shape, order) = match self.last {
+            true => ([a, b, features, heads, positions], [0, 1, 3, 2, 4]),
+            false => ([a, b, heads, positions, features], [0, 1, 2, 4, 3]),
+        };
+        Some(layout.reshape(&shape)?.permute(&order))
+    }
+
+    /// The way back, for queries last: `[batch, batch, features, head, positions]`.
+    fn together(&self, apart: &Layout) -> Layout {
+        apart.permute(&[0, 1, 3, 2, 4])
     }
 }
 

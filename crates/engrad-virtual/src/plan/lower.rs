@@ -30,6 +30,7 @@ pub(crate) fn compile(function: &Function, numerics: Numerics) -> Result<Plan, S
         uses,
         targets,
         bound: HashMap::new(),
+        reshapes: HashMap::new(),
         groups: Vec::new(),
         sigmoids: function
             .ops()
@@ -65,6 +66,8 @@ pub(super) struct Lowering<'a> {
     /// Values that stand somewhere. Those on a port have the layout of a dense tensor, even where the port's rows
     /// are padded; see [`Lowering::on_port`].
     pub(super) bound: HashMap<ValueId, View>,
+    /// Values that stand nowhere in their own shape, and the view of another that has their elements in the same order.
+    pub(super) reshapes: HashMap<ValueId, View>,
     /// Elementwise work not emitted yet; its values are not bound.
     pub(super) groups: Vec<Group>,
     /// Values whose sigmoid is asked for.
@@ -134,20 +137,18 @@ impl Lowering<'_> {
         }
         match op.op {
             Op::Const => Ok(()),
-            Op::Identity => self.alias(op, result, |layout| Ok(Some(*layout))),
-            Op::Cast if !self.cast_rounds(op, result) => self.alias(op, result, |layout| Ok(Some(*layout))),
-            Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Flatten2d => {
-                self.alias(op, result, |layout| Ok(layout.reshape(shape)))
-            }
+            Op::Identity => self.alias(op, result, |layout| Ok(*layout)),
+            Op::Cast if !self.cast_rounds(op, result) => self.alias(op, result, |layout| Ok(*layout)),
+            Op::Reshape | Op::ExpandDims | Op::Squeeze | Op::Flatten2d => self.reshape(op, result),
             Op::Transpose => {
                 let perm: Vec<usize> = operands.ints("perm")?.iter().map(|&p| wrap(p, shape.len())).collect();
-                self.alias(op, result, |layout| Ok(Some(layout.permute(&perm))))
+                self.alias(op, result, |layout| Ok(layout.permute(&perm)))
             }
             Op::SliceBySize => {
                 let from = &operands.tensor("x")?.shape;
                 let begin: Vec<usize> =
                     operands.ints("begin")?.iter().zip(from).map(|(&b, &extent)| wrap(b, extent)).collect();
-                self.alias(op, result, |layout| Ok(Some(layout.slice(&begin, shape))))
+                self.alias(op, result, |layout| Ok(layout.slice(&begin, shape)))
             }
             Op::Concat => self.concat(&operands, result),
             Op::Softmax => self.softmax(op, &operands, result),
@@ -171,24 +172,30 @@ impl Lowering<'_> {
             && op.value("x").is_some_and(|x| self.function.ty(x).dtype != self.function.ty(result).dtype)
     }
 
-    /// A value that is another view of its operand; `change` is `None` where strides cannot say it.
+    /// A value that is another view of its operand.
     fn alias(
         &mut self,
         op: &Operation,
         result: ValueId,
-        change: impl Fn(&Layout) -> Result<Option<Layout>, String>,
+        change: impl Fn(&Layout) -> Result<Layout, String>,
     ) -> Result<(), String> {
-        let mut view = self.view(x_of(op)?)?;
-        let layout = match change(&view.layout)? {
-            Some(layout) => layout,
-            None => {
-                let source = self.in_memory(view);
-                view = self.dense(source.layout.shape());
-                self.copy(source, view);
-                change(&view.layout)?.ok_or("has no dense form")?
-            }
+        let view = self.view(x_of(op)?)?;
+        self.bound.insert(result, View { layout: change(&view.layout)?, ..view });
+        Ok(())
+    }
+
+    /// The elements of another value under another shape: a view where strides can say it, and otherwise one when it is asked
+    /// for ([`Lowering::view`]).
+    fn reshape(&mut self, op: &Operation, result: ValueId) -> Result<(), String> {
+        let x = x_of(op)?;
+        let view = match self.reshapes.get(&x) {
+            Some(&view) => view,
+            None => self.view(x)?,
         };
-        self.bound.insert(result, View { layout, ..view });
+        match view.layout.reshape(&self.function.ty(result).shape) {
+            Some(layout) => self.bound.insert(result, View { layout, ..view }),
+            None => self.reshapes.insert(result, view),
+        };
         Ok(())
     }
 

@@ -54,6 +54,14 @@ impl Lowering<'_> {
         if let Some(view) = self.bound.get(&id) {
             return Ok(*view);
         }
+        if let Some(view) = self.reshapes.remove(&id) {
+            let from = self.in_memory(view);
+            let function = self.function;
+            let to = self.dense(&function.ty(id).shape);
+            self.copy(from, to);
+            self.bound.insert(id, to);
+            return Ok(to);
+        }
         let constant = self.function.constant(id);
         let name = &self.function.value(id).name;
         let constant = constant.ok_or_else(|| format!("`{name}` is used before it is computed"))?;
