@@ -5,7 +5,7 @@ mod common;
 
 use common::{check, engine, random_inputs, run};
 use engrad_mil::differentiate::{Request, differentiate};
-use engrad_mil::{Builder, Constant, DType, Function, TensorType};
+use engrad_mil::{Builder, Constant, DType, Function, TensorType, ValueId};
 use engrad_virtual::Numerics;
 
 struct Shape {
@@ -24,6 +24,20 @@ fn attention(dtype: DType, shape: &Shape, masked: f32, width: usize) -> Function
     let q = b.input("q", TensorType::new(dtype, [1, heads, features, columns]));
     let k = b.input("k", TensorType::new(dtype, [1, heads, features, positions]));
     let v = b.input("v", TensorType::new(dtype, [1, heads * features, 1, positions]));
+    let mixed = spelled_out(&mut b, [q, k, v], dtype, shape, masked, width);
+    b.finish(&[mixed]).unwrap()
+}
+
+fn spelled_out(
+    b: &mut Builder,
+    [q, k, v]: [ValueId; 3],
+    dtype: DType,
+    shape: &Shape,
+    masked: f32,
+    width: usize,
+) -> ValueId {
+    let &Shape { heads, group, features, positions } = shape;
+    let columns = group * positions;
     let scores = b.matmul("scores", (q, true), (k, false)).unwrap();
     let scores = b.reshape("by_head", scores, &[1, heads * group, positions, positions]).unwrap();
     let mask: Vec<f32> = (0..positions)
@@ -35,8 +49,7 @@ fn attention(dtype: DType, shape: &Shape, masked: f32, width: usize) -> Function
     let weights = b.softmax("weights", scores, -1).unwrap();
     let weights = b.reshape("groups", weights, &[1, heads, columns, positions]).unwrap();
     let v = b.reshape("v_heads", v, &[1, heads, features, positions]).unwrap();
-    let mixed = b.matmul("mixed", (v, false), (weights, true)).unwrap();
-    b.finish(&[mixed]).unwrap()
+    b.matmul("mixed", (v, false), (weights, true)).unwrap()
 }
 
 fn backward(function: &Function) -> Function {
@@ -54,6 +67,36 @@ fn causal_attention_and_its_derivative_agree_with_the_reference() {
             let forward = attention(dtype, &shape, -30_000.0, usize::MAX);
             check(&forward, 3);
             check(&backward(&forward), 4);
+        }
+    }
+}
+
+/// Attention of heads that stand one behind the other and are laid side by side for it, and back.
+fn of_heads_in_a_row(dtype: DType, shape: &Shape) -> Function {
+    let &Shape { heads, group, features, positions } = shape;
+    let mut b = Builder::new("main");
+    let q = b.input("rows", TensorType::new(dtype, [1, heads * group * features, 1, positions]));
+    let q = b.reshape("apart", q, &[heads, group, features, positions]).unwrap();
+    let q = b.transpose("beside", q, &[0, 2, 1, 3]).unwrap();
+    let q = b.reshape("together", q, &[1, heads, features, group * positions]).unwrap();
+    let k = b.input("k", TensorType::new(dtype, [1, heads, features, positions]));
+    let v = b.input("v", TensorType::new(dtype, [1, heads * features, 1, positions]));
+    let mixed = spelled_out(&mut b, [q, k, v], dtype, shape, -30_000.0, usize::MAX);
+    let mixed = b.reshape("columns", mixed, &[heads, features, group, positions]).unwrap();
+    let mixed = b.transpose("behind", mixed, &[0, 2, 1, 3]).unwrap();
+    let y = b.reshape("y", mixed, &[1, heads * group * features, 1, positions]).unwrap();
+    b.finish(&[y]).unwrap()
+}
+
+#[test]
+fn heads_are_read_and_written_wherever_they_stand() {
+    for (heads, group, features, positions) in [(1, 2, 8, 33), (2, 3, 16, 70)] {
+        let shape = Shape { heads, group, features, positions };
+        for dtype in [DType::Fp16, DType::Fp32] {
+            let forward = of_heads_in_a_row(dtype, &shape);
+            check(&forward, 10);
+            let request = Request { activations: &["rows", "k", "v"], weights: &[], taps: &[] };
+            check(&differentiate(&forward, &request).unwrap().backward, 11);
         }
     }
 }

@@ -575,6 +575,34 @@ mod tests {
     }
 
     #[test]
+    fn heads_that_share_keys_are_not_moved_side_by_side() {
+        let mut b = Builder::new("main");
+        let q = b.input("q", TensorType::new(DType::Fp16, [1, 4 * 8, 1, 32]));
+        let [k, v] = ["k", "v"].map(|name| b.input(name, TensorType::new(DType::Fp16, [1, 2, 8, 32])));
+        let q = b.reshape("apart", q, &[2, 2, 8, 32]).unwrap();
+        let q = b.transpose("beside", q, &[0, 2, 1, 3]).unwrap();
+        let q = b.reshape("together", q, &[1, 2, 8, 64]).unwrap();
+        let scores = b.matmul("scores", (q, true), (k, false)).unwrap();
+        let scores = b.reshape("by_head", scores, &[1, 4, 32, 32]).unwrap();
+        let mask: Vec<f32> = (0..32 * 32).map(|i| if i % 32 <= i / 32 { 0.0 } else { -30_000.0 }).collect();
+        let mask = b.constant("mask", Constant::floats(DType::Fp16, [1, 1, 32, 32], &mask).unwrap());
+        let masked = b.add("masked", scores, mask).unwrap();
+        let weights = b.softmax("weights", masked, -1).unwrap();
+        let weights = b.reshape("together_again", weights, &[1, 2, 64, 32]).unwrap();
+        let mixed = b.matmul("mixed", (v, false), (weights, true)).unwrap();
+        let mixed = b.reshape("columns", mixed, &[2, 8, 2, 32]).unwrap();
+        let mixed = b.transpose("behind", mixed, &[0, 2, 1, 3]).unwrap();
+        let y = b.reshape("y", mixed, &[1, 4 * 8, 1, 32]).unwrap();
+        let forward = b.finish(&[y]).unwrap();
+        let request = Request { activations: &["q", "k", "v"], weights: &[], taps: &[] };
+        for function in [&forward, &differentiate(&forward, &request).unwrap().backward] {
+            let plan = compile(function, Numerics::Fast).unwrap();
+            let moves = plan.steps.iter().filter(|step| matches!(step.step, Step::Map(_))).count();
+            assert_eq!((steps(function), moves), ([1, 0, 0], 0), "{:#?}", plan.steps);
+        }
+    }
+
+    #[test]
     fn what_is_not_causal_or_is_used_elsewhere_is_left_as_it_is() {
         for other in
             [function(0.0, -1.0, false), function(0.5, -30_000.0, false), function(0.0, -30_000.0, true)]
