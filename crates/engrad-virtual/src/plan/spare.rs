@@ -5,6 +5,8 @@
 //! followers read is held a block at a time by the thread that computes it. What is then read by nobody gets no memory, and
 //! fewer bytes pass between cores, caches and memory, which is what elementwise work waits for.
 
+use std::collections::{HashMap, HashSet};
+
 use engrad_engine::Port;
 use engrad_mil::DType;
 
@@ -36,17 +38,18 @@ fn holds_the_value(port: &Port, numerics: Numerics) -> bool {
 
 /// Steps behind one that stores a whole buffer in a port read the port.
 fn read_from_ports(plan: &mut Plan, buffers: &[usize], numerics: Numerics) {
-    for at in 0..plan.steps.len() {
-        let (before, later) = plan.steps.split_at_mut(at + 1);
-        for store in before[at].stores() {
-            let Some(buffer) = whole(&store.0, buffers) else { continue };
-            if !holds_the_value(&plan.outputs[store.1], numerics) {
-                continue;
+    let mut ports: HashMap<Base, usize> = HashMap::new();
+    for planned in &mut plan.steps {
+        for view in planned.convertible() {
+            if let Some(&port) = ports.get(&view.base) {
+                view.base = Base::Output(port);
             }
-            for view in later.iter_mut().flat_map(Planned::convertible) {
-                if view.base == Base::Buffer(buffer) {
-                    view.base = Base::Output(store.1);
-                }
+        }
+        for (source, port) in planned.stores() {
+            if let Some(buffer) = whole(&source, buffers)
+                && holds_the_value(&plan.outputs[port], numerics)
+            {
+                ports.entry(Base::Buffer(buffer)).or_insert(port);
             }
         }
     }
@@ -95,7 +98,7 @@ fn store_from_maps(planned: &mut Planned) {
 
 /// Maps do not store what nothing reads.
 fn drop_unread(plan: &mut Plan) {
-    let mut read = Vec::new();
+    let mut read = HashSet::new();
     for planned in &mut plan.steps {
         read.extend(planned.views().0.into_iter().map(|view| view.base));
     }
@@ -106,22 +109,21 @@ fn drop_unread(plan: &mut Plan) {
 
 /// Products hold what only their followers read.
 fn hold(plan: &mut Plan, buffers: &[usize]) {
-    for at in 0..plan.steps.len() {
-        let Step::Matmul(product) = &plan.steps[at].step else { continue };
+    let mut uses: HashMap<Base, usize> = HashMap::new();
+    for planned in &mut plan.steps {
+        let (sources, targets) = planned.views();
+        sources.iter().chain(&targets).for_each(|view| *uses.entry(view.base).or_default() += 1);
+    }
+    for planned in &mut plan.steps {
+        let Step::Matmul(product) = &planned.step else { continue };
         let Some(buffer) = whole(&product.target, buffers).filter(|_| product.can_be_held()) else {
             continue;
         };
         let base = Base::Buffer(buffer);
-        let elsewhere = plan.steps.iter_mut().enumerate().filter(|(i, _)| *i != at).any(|(_, planned)| {
-            let (sources, targets) = planned.views();
-            sources.iter().chain(&targets).any(|view| view.base == base)
-        });
-        if elsewhere {
-            continue;
-        }
-        let (sources, targets) = plan.steps[at].views();
-        for view in sources.into_iter().chain(targets).filter(|view| view.base == base) {
-            view.base = Base::Held;
+        let (sources, targets) = planned.views();
+        let own: Vec<_> = sources.into_iter().chain(targets).filter(|view| view.base == base).collect();
+        if uses.get(&base) == Some(&own.len()) {
+            own.into_iter().for_each(|view| view.base = Base::Held);
         }
     }
 }
