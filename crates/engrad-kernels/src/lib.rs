@@ -36,6 +36,8 @@ pub use int8::{Int8Operand, Int8Scales, matmul_int8};
 pub use library::{ProductLibrary, Refusal};
 pub use matmul::{Matmul, Threads, matmul};
 pub use matrix::{Element, ElementType, Matrix, MatrixMut, Operand, RawMatrix, Source};
+#[cfg(target_arch = "x86_64")]
+pub use micro::{has_avx2, has_avx512};
 pub use packed::{Factor, PackedMatrix, columns_are_prefixes, pack_columns};
 pub use peak::register_peak;
 pub use precision::Precision;

@@ -21,7 +21,7 @@ mod tests;
 mod x86;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{has_avx2, has_avx512};
+pub use x86::{has_avx2, has_avx512};
 
 pub(crate) use lines::Lines;
 use lines::PER_LINE;

@@ -6,15 +6,15 @@ use std::arch::x86_64::*;
 use super::{Isa, Lanes, MicroKernel, micro_kernel, tile};
 use crate::Precision;
 
-/// Whether the processor has the AVX-512 sets that kernels and finishing steps are compiled for.
+/// Whether the processor has the AVX-512 sets that kernels are compiled for, and elementwise work here and elsewhere.
 #[inline]
-pub(crate) fn has_avx512() -> bool {
+pub fn has_avx512() -> bool {
     has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512dq")
 }
 
-/// Whether the processor has the sets that packing for kernels of 256 bits, and finishing steps, are compiled for.
+/// As [`has_avx512`], for vectors of 256 bits: AVX2 and F16C. Kernels need FMA besides.
 #[inline]
-pub(crate) fn has_avx2() -> bool {
+pub fn has_avx2() -> bool {
     has!("avx2") && has!("f16c")
 }
 

@@ -247,20 +247,13 @@ impl<'a> Blocks<'a, '_> {
                 continue; // computed there
             }
             // SAFETY: the target lies inside its base, is not read in this step, and tasks write disjoint ranges.
-            unsafe { store(words, &target.layout, start, find(*source)) };
+            unsafe { strided::scatter(words, &target.layout, start, find(*source)) };
         }
         for (source, port) in &map.outputs {
             // SAFETY: tasks write disjoint ranges, and the port is this map's in this step.
             unsafe { memory.output(*port).write(start, find(*source)) };
         }
     }
-}
-
-/// # Safety
-/// As [`strided::scatter`].
-unsafe fn store(words: Words<'_>, layout: &Layout, start: usize, from: &[f32]) {
-    // SAFETY: by contract.
-    unsafe { strided::scatter(words, layout, start, from) };
 }
 
 multiversion! {

@@ -79,11 +79,11 @@ macro_rules! multiversion {
                 fn wide($($arg: $ty),*) $(-> $ret)? { portable($($arg),*) }
                 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,f16c")]
                 fn wider($($arg: $ty),*) $(-> $ret)? { portable($($arg),*) }
-                if $crate::kernels::has_avx512() {
+                if engrad_kernels::has_avx512() {
                     // SAFETY: the features were detected.
                     return unsafe { wider($($arg),*) };
                 }
-                if $crate::kernels::has_avx2() {
+                if engrad_kernels::has_avx2() {
                     // SAFETY: the features were detected.
                     return unsafe { wide($($arg),*) };
                 }
@@ -93,18 +93,3 @@ macro_rules! multiversion {
     )* };
 }
 pub(crate) use multiversion;
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub(crate) fn has_avx512() -> bool {
-    std::arch::is_x86_feature_detected!("avx512f")
-        && std::arch::is_x86_feature_detected!("avx512bw")
-        && std::arch::is_x86_feature_detected!("avx512vl")
-        && std::arch::is_x86_feature_detected!("avx512dq")
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub(crate) fn has_avx2() -> bool {
-    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c")
-}

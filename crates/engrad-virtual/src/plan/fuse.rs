@@ -76,13 +76,14 @@ impl Group {
     /// Sigmoid of the value `of`. An exponential and a division are saved if its SiLU is here too.
     pub(super) fn push_sigmoid(&mut self, id: ValueId, of: ValueId, x: Source, round: bool) {
         match self.sigmoids.get(&of) {
-            Some(&sigmoid) if round => {
-                let sigmoid = Source::Instruction(sigmoid);
-                self.push(id, Pointwise::Copy, sigmoid, sigmoid, round);
-            }
-            Some(&sigmoid) => {
+            // It is this value, unless it is rounded, or is that of another operation already.
+            Some(&sigmoid) if !round && self.values[sigmoid].0.is_none() => {
                 self.sources.insert(id, Source::Instruction(sigmoid));
                 self.values[sigmoid].0 = Some(id);
+            }
+            Some(&sigmoid) => {
+                let sigmoid = Source::Instruction(sigmoid);
+                self.push(id, Pointwise::Copy, sigmoid, sigmoid, round);
             }
             None => self.push(id, Pointwise::Sigmoid, x, x, round),
         }
@@ -96,6 +97,22 @@ mod tests {
     use super::*;
     use crate::Numerics;
     use crate::plan::{Step, compile};
+
+    #[test]
+    fn two_sigmoids_beside_one_silu_are_two_values() {
+        for numerics in [Numerics::F32, Numerics::Fast] {
+            let mut b = Builder::new("main");
+            let x = b.input("x", TensorType::new(DType::Fp16, [1, 1, 32, 64]));
+            let y = b.silu("y", x).unwrap();
+            let [s, t] = ["s", "t"].map(|name| b.sigmoid(name, x).unwrap());
+            let plan = compile(&b.finish(&[y, s, t]).unwrap(), numerics).unwrap();
+            let [Step::Map(map)] = &plan.steps.iter().map(|p| &p.step).collect::<Vec<_>>()[..] else {
+                panic!("one map");
+            };
+            let ports: Vec<_> = map.outputs.iter().map(|(source, _)| *source).collect();
+            assert!(ports.len() == 3 && ports[1] != ports[2], "{ports:?}");
+        }
+    }
 
     #[test]
     fn silu_and_its_derivative_have_one_exponential() {
